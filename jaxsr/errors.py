@@ -1,0 +1,37 @@
+"""The one exception for bad input, and how programs report it."""
+
+import functools
+import sys
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used.
+
+    The message is one line that names the file or key, what was expected and what came.
+    Programs print it without a traceback and exit with code 2.
+    """
+
+
+def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
+    """Returns `main` as a program's entry: exit code 0, or 2 after an `InputError`.
+
+    A full disk or an unreadable file (`OSError`) is the user's to mend as well; it ends
+    with one line and code 1. Ctrl-C ends with code 130.
+    """
+
+    @functools.wraps(main)
+    def run(*args, **kwargs) -> int:
+        try:
+            return main(*args, **kwargs) or 0
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    return run

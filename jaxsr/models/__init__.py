@@ -1,0 +1,55 @@
+"""The networks, by name: `create("rcbam", scale=2)`, `list_models()`.
+
+A network is a `flax.linen` module. `__call__(lr)` takes float images `[N, H, W, C]` in
+[0, 1] and returns float32 `[N, scale*H, scale*W, C]`, unclipped. Fields all share:
+`scale` (int), `channels` (3 for RGB, 1 for networks that work on luma) and `dtype` (the
+compute type; parameters stay float32).
+"""
+
+import dataclasses
+import importlib
+from typing import Any
+
+import flax.linen as nn
+
+from jaxsr.errors import InputError
+
+# name -> module and class; a module is imported when its network is first asked for.
+_NETWORKS = {
+    "bicubic": "jaxsr.models.bicubic:Bicubic",
+    "rcbam": "jaxsr.models.rcbam:RCBAM",
+}
+
+
+def list_models() -> list[str]:
+    """Returns the names that `create` knows, sorted."""
+    return sorted(_NETWORKS)
+
+
+def create(name: str, *, scale: int, **fields: Any) -> nn.Module:
+    """Returns the network `name` for an integer `scale`; `fields` are its own fields.
+
+    Raises:
+        InputError: unknown name or field (the message lists those that exist), or a
+            scale that the network does not have.
+    """
+    if name not in _NETWORKS:
+        raise InputError(
+            f"unknown model {name!r}: expected one of {', '.join(list_models())}"
+        )
+    module, attribute = _NETWORKS[name].split(":")
+    network = getattr(importlib.import_module(module), attribute)
+    known = [
+        field.name
+        for field in dataclasses.fields(network)
+        if field.name not in ("parent", "name")
+    ]
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise InputError(
+            f"model {name!r} has no field {unknown[0]!r}: its fields are "
+            f"{', '.join(known)}"
+        )
+    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
+        raise InputError(f"scale must be a whole number of at least 1, got {scale!r}")
+    return network(scale=scale, **fields)

@@ -1,0 +1,19 @@
+"""What all tests share: eight fake CPU devices and the folder of benchmark images."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+# Eight devices on any machine, so that data parallelism is tested everywhere.
+jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder named by JAXSR_DATA_DIR, else the test is skipped."""
+    folder = os.environ.get("JAXSR_DATA_DIR")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs the benchmark images: set JAXSR_DATA_DIR to their folder")
+    return Path(folder)
