@@ -1,0 +1,65 @@
+"""Convolutional block attention (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
+
+Checked against Jongchan/attention-module: channel gate first, then spatial; one MLP
+shared by both poolings; the 7x7 convolution reads [max, mean] and has no bias.
+Departs: no batch normalisation behind the 7x7 convolution. Super-resolution trains on
+small batches of small patches and runs on whole pictures, where running statistics of
+the two differ; the first paper's equation for M_s has none either.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsr.layers.channel_attention import GateMLP
+
+
+class CBAMChannelGate(nn.Module):
+    """`x * sigmoid(MLP(mean(x)) + MLP(max(x)))`, pooled over the image (Eq. 2)."""
+
+    reduction: int = 16
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
+        mlp = GateMLP(self.reduction, dtype=self.dtype, name="mlp")
+        mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        peak = jnp.max(x, axis=(1, 2)).astype(jnp.float32)
+        gate = nn.sigmoid(mlp(mean) + mlp(peak))
+        return x * gate[:, None, None, :].astype(x.dtype)
+
+
+class CBAMSpatialGate(nn.Module):
+    """`x * sigmoid(conv7x7([max over channels, mean over channels]))` (Eq. 3)."""
+
+    kernel_size: int = 7
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
+        peak = jnp.max(x, axis=-1, keepdims=True)
+        mean = jnp.mean(x, axis=-1, keepdims=True, dtype=jnp.float32).astype(x.dtype)
+        conv = nn.Conv(
+            1,
+            (self.kernel_size, self.kernel_size),
+            use_bias=False,
+            dtype=self.dtype,
+            name="conv",
+        )
+        gate = nn.sigmoid(conv(jnp.concatenate([peak, mean], axis=-1)))
+        return x * gate.astype(x.dtype)
+
+
+class CBAM(nn.Module):
+    """Channel gate, then spatial gate."""
+
+    reduction: int = 16
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
+        x = CBAMChannelGate(self.reduction, dtype=self.dtype, name="channel")(x)
+        return CBAMSpatialGate(dtype=self.dtype, name="spatial")(x)

@@ -1,0 +1,22 @@
+"""PyTorch's default initialisation of convolutions, as EDSR, RCAN and SAN have it."""
+
+import jax
+from flax.linen import initializers
+
+# U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn.Conv2d's default for the weight.
+torch_kernel_init = initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def torch_bias_init(fan_in: int) -> initializers.Initializer:
+    """Returns U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn.Conv2d's bias default.
+
+    Args:
+        fan_in: input channels times kernel height times kernel width.
+    """
+    bound = fan_in**-0.5
+
+    def init(key, shape, dtype=float, out_sharding=None):
+        del out_sharding  # part of Flax's initialiser signature
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
