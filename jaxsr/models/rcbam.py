@@ -1,0 +1,99 @@
+"""RCBAM: residual convolutions with channel and spatial attention.
+
+Source: Huang, He and Luo, "Image Super-Resolution Reconstruction Based on Residual
+Convolution and Double Attention Mechanism". Section 3.1 and Figure 4 give the network:
+a convolution, cascaded residual dual attention blocks, a sub-pixel convolution. Section
+3.2 and Figure 5 give the block.
+
+How the paper's gaps are filled, each a field or a line below:
+
+- Input. The text says that the LR image enters "after double triple interpolation", a
+  slip of translation for bicubic: that is how the LR image is made. The sub-pixel layer
+  at the end shows that the network reads the small image.
+- `depth` and `features` are not stated: 16 and 64, as in the EDSR and SRResNet of its
+  time.
+- `feature_skip`: a convolution after the last block and a skip from the first features.
+  Not stated; every network of this family has one, and without it the blocks must carry
+  the image itself.
+- `image_skip`: the bicubic picture is added to the output, so that the network learns
+  what bicubic misses. Not stated; it makes the start of training as good as bicubic
+  (the last convolution starts at zero).
+- The image is centred by subtracting 0.5, so that zero padding is mid-gray.
+- CBAM has no batch normalisation: see `jaxsr.layers.cbam`.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.cbam import CBAM
+from jaxsr.layers.pixel_shuffle import pixel_shuffle
+from jaxsr.layers.prelu import PReLU
+
+_CENTRE = 0.5
+
+
+class ResidualDualAttentionBlock(nn.Module):
+    """`x + CBAM(conv(PReLU(conv(x))))` (Sec. 3.2, Fig. 5)."""
+
+    features: int
+    reduction: int = 16
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
+        y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv1")(x)
+        y = PReLU(dtype=self.dtype, name="prelu")(y)
+        y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv2")(y)
+        return x + CBAM(self.reduction, dtype=self.dtype, name="cbam")(y)
+
+
+class RCBAM(nn.Module):
+    """The first paper's network; the fields are explained at the top of the module.
+
+    The channel gates pool over the whole picture, so a tile of a picture comes out a
+    little different from the same place in the whole.
+    """
+
+    scale: int
+    features: int = 64
+    depth: int = 16
+    reduction: int = 16
+    feature_skip: bool = True
+    image_skip: bool = True
+    channels: int = 3
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
+        del train  # nothing differs between training and use
+        head = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="head")
+        x = shallow = head(lr - _CENTRE)
+        for i in range(self.depth):
+            x = ResidualDualAttentionBlock(
+                self.features, self.reduction, dtype=self.dtype, name=f"block{i:02d}"
+            )(x)
+        if self.feature_skip:
+            x = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="body_end")(x)
+            x = x + shallow
+        x = nn.Conv(
+            self.channels * self.scale**2,
+            (3, 3),
+            kernel_init=(
+                nn.initializers.zeros_init()
+                if self.image_skip
+                else nn.initializers.lecun_normal()
+            ),
+            dtype=self.dtype,
+            name="tail",
+        )(x)
+        sr = pixel_shuffle(x.astype(jnp.float32), self.scale)
+        if self.image_skip:
+            return sr + imresize_jnp(lr.astype(jnp.float32), self.scale)
+        return sr + _CENTRE

@@ -1,0 +1,45 @@
+"""Losses: `loss(sr, hr)` is a float32 scalar, the mean over images, pixels and
+channels.
+
+Images are in [0, 1].
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxsr.errors import InputError
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def mse(sr: jax.Array, hr: jax.Array) -> jax.Array:
+    """Mean squared error."""
+    return jnp.mean(jnp.square(sr - hr))
+
+
+def l1(sr: jax.Array, hr: jax.Array) -> jax.Array:
+    """Mean absolute error."""
+    return jnp.mean(jnp.abs(sr - hr))
+
+
+def charbonnier(sr: jax.Array, hr: jax.Array) -> jax.Array:
+    """Mean of `sqrt(d**2 + 1e-6)`, a smooth L1 (LapSRN, Eq. 2, epsilon 1e-3)."""
+    return jnp.mean(jnp.sqrt(jnp.square(sr - hr) + 1e-6))
+
+
+_LOSSES: dict[str, Loss] = {"mse": mse, "l1": l1, "charbonnier": charbonnier}
+
+
+def get_loss(name: str) -> Loss:
+    """Returns the loss of that name.
+
+    Raises:
+        InputError: no such loss; the message lists those that exist.
+    """
+    if name not in _LOSSES:
+        raise InputError(
+            f"train.loss: unknown loss {name!r}, expected one of {', '.join(_LOSSES)}"
+        )
+    return _LOSSES[name]

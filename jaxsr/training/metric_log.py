@@ -1,0 +1,73 @@
+"""Where a run's numbers and pictures go: `metrics.jsonl` and TensorBoard files."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+
+class MetricLog:
+    """Writes one run's measurements; only one process may have one.
+
+    `metrics.jsonl` has one line a measurement, `{"step": 100, "loss": 0.01, ...}`; the
+    folder `tensorboard/` holds the same numbers and the pictures.
+    """
+
+    def __init__(self, workdir: str | Path, *, first_step: int):
+        """Opens the files for going on after `first_step`.
+
+        Lines of later steps, from a run that was killed after its last checkpoint, are
+        dropped: those steps are about to be done again.
+        """
+        from tensorboardX import SummaryWriter
+
+        workdir = Path(workdir)
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = workdir / "metrics.jsonl"
+        _keep_lines_up_to(path, first_step)
+        self._file = path.open("a", encoding="utf-8")
+        self._writer = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=first_step + 1
+        )
+
+    def __enter__(self) -> "MetricLog":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Writes numbers of a step; a name such as "Set5/psnr" makes a group."""
+        finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes a uint8 picture `[H, W, C]` to the TensorBoard files."""
+        self._writer.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._file.close()
+        self._writer.close()
+
+
+def _keep_lines_up_to(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = []
+    for line in lines:
+        try:
+            if json.loads(line)["step"] > step:
+                continue
+        except (ValueError, KeyError):
+            continue  # the last line of a killed run may be cut short
+        kept.append(line)
+    if kept != lines:
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, path)

@@ -1,0 +1,73 @@
+"""What a training run consists of at a step, and nothing else."""
+
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that decides how a run goes on.
+
+    Random numbers and the position in the data stream are functions of the config's
+    seed and of `step`, so they need no fields of their own.
+
+    Attributes:
+        step: int32 scalar, optimiser steps done.
+        params: the parameters, float32.
+        model_state: the network's other collections, such as "batch_stats"; often
+        empty. opt_state: the optimiser's state. ema: exponential moving average of
+        `params`, or an empty dict without EMA.
+    """
+
+    step: jax.Array
+    params: Any
+    model_state: Any
+    opt_state: Any
+    ema: Any
+
+    def variables(self) -> dict[str, Any]:
+        """Returns what `model.apply` takes for use, the average if there is one."""
+        return {"params": self.ema or self.params, **self.model_state}
+
+
+def create_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    channels: int,
+    use_ema: bool,
+) -> TrainState:
+    """Returns the state at step 0; the same seed gives the same parameters."""
+
+    @jax.jit
+    def create(key):
+        # The smallest picture that every network takes; parameters do not depend on it.
+        variables = model.init(key, jnp.zeros((1, 16, 16, channels)))
+        params = variables.pop("params", {})
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            model_state=variables,
+            opt_state=optimizer.init(params),
+            ema=params if use_ema else {},
+        )
+
+    return create(jax.random.key(seed))
+
+
+def update_ema(ema: Any, params: Any, *, decay: float, step: jax.Array) -> Any:
+    """Returns the moving average after `step` (counted from 0) gave `params`.
+
+    The decay rises as `(1 + step) / (10 + step)` up to `decay`: a fixed 0.999 would
+    drag the random start along for thousands of steps.
+    """
+    if not ema:
+        return ema
+    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), ema, params)
