@@ -1,0 +1,18 @@
+"""Images: MATLAB's resize and colour, files in and out. NumPy and JAX, no network."""
+
+from jaxsr.imaging.colour import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.imaging.files import list_images, read_image, read_image8, write_image
+from jaxsr.imaging.resize import crop_to_multiple, imresize, imresize_jnp
+
+__all__ = [
+    "crop_to_multiple",
+    "imresize",
+    "imresize_jnp",
+    "list_images",
+    "read_image",
+    "read_image8",
+    "rgb_to_y",
+    "rgb_to_ycbcr",
+    "write_image",
+    "ycbcr_to_rgb",
+]
