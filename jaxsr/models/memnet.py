@@ -1,0 +1,136 @@
+"""MemNet: memory blocks whose gates see all that came before.
+
+Source: Tai, Yang, Liu and Xu, "MemNet: A Persistent Memory Network for Image
+Restoration", ICCV 2017, https://arxiv.org/abs/1708.02209, and the authors' Caffe
+definition (tyshiwo/MemNet, MemNet_M6R6_80C64_train.prototxt), which settles:
+
+- every convolution is preceded by batch normalisation and ReLU, the first one included,
+  so that the image itself is normalised;
+- in a block the two convolutions are shared by all recursions, the normalisations are
+  not;
+- a gate reads [features, block 1, ..., block m-1, recursion 1, ..., recursion R] in
+  this order;
+- one reconstruction convolution serves the outputs of all blocks, each after its own
+  normalisation; predictions are those plus the bicubic image;
+- the final output is `sum_m w_m * prediction_m`, not normalised.
+
+Departs: the w start at 1/M (Caffe's default of 1 starts M times too bright), running
+statistics have momentum 0.99 (Caffe's 0.999, which corrects its start; Flax's does not
+and would need some thousand steps). Weights of the authors could not be had: only the
+parameter count was checked, 695,497 trainable for M6R6. The 212-layer network of the
+paper is `blocks=10, recursions=10`.
+
+Pre-upsampling is MATLAB's bicubic, inside the network. While training, the prediction
+of each block is sown as `supervision/block<m>`; all losses weigh the same (Eq. 13).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsr.imaging import imresize_jnp
+
+# He et al. (2015) for ReLU, untruncated: Caffe's "msra".
+_he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+class NormReLU(nn.Module):
+    """Batch normalisation and ReLU."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[jax.Array, "n h w c"], *, train: bool
+    ) -> Float[jax.Array, "n h w c"]:
+        norm = nn.BatchNorm(
+            use_running_average=not train,
+            momentum=0.99,
+            epsilon=1e-5,
+            dtype=self.dtype,
+            name="norm",
+        )
+        return nn.relu(norm(x))
+
+
+class MemoryBlock(nn.Module):
+    """A residual unit applied recursively, and the gate over short and long memory."""
+
+    features: int
+    recursions: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, long_memory: list[Float[jax.Array, "n h w c"]], *, train: bool
+    ) -> Float[jax.Array, "n h w c"]:
+        def conv(name, size=3):
+            return nn.Conv(
+                self.features,
+                (size, size),
+                kernel_init=_he_init,
+                dtype=self.dtype,
+                name=name,
+            )
+
+        def norm_relu(name):
+            return NormReLU(dtype=self.dtype, name=name)
+
+        conv1, conv2 = conv("conv1"), conv("conv2")
+        x = long_memory[-1]
+        short_memory = []
+        for i in range(self.recursions):
+            y = conv1(norm_relu(f"norm{i:02d}_1")(x, train=train))
+            x = x + conv2(norm_relu(f"norm{i:02d}_2")(y, train=train))
+            short_memory.append(x)
+        memory = jnp.concatenate([*long_memory, *short_memory], axis=-1)
+        return conv("gate", 1)(norm_relu("gate_norm")(memory, train=train))
+
+
+class MemNet(nn.Module):
+    """Feature extraction, memory blocks, shared reconstruction, weighted ensemble."""
+
+    scale: int
+    features: int = 64
+    blocks: int = 6
+    recursions: int = 6
+    channels: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
+        def conv(features, name):
+            return nn.Conv(
+                features, (3, 3), kernel_init=_he_init, dtype=self.dtype, name=name
+            )
+
+        def norm_relu(name):
+            return NormReLU(dtype=self.dtype, name=name)
+
+        image = imresize_jnp(lr.astype(jnp.float32), self.scale)
+        head = conv(self.features, "head")
+        memory = [head(norm_relu("head_norm")(image, train=train))]
+        tail = conv(self.channels, "tail")
+        ensemble = self.param(
+            "ensemble",
+            nn.initializers.constant(1.0 / self.blocks),
+            (self.blocks,),
+            jnp.float32,
+        )
+        sr = jnp.zeros_like(image)
+        for i in range(self.blocks):
+            block = MemoryBlock(
+                self.features, self.recursions, dtype=self.dtype, name=f"block{i:02d}"
+            )
+            memory.append(block(memory, train=train))
+            y = norm_relu(f"tail_norm{i:02d}")(memory[-1], train=train)
+            prediction = image + tail(y).astype(jnp.float32)
+            if train:
+                self.sow("supervision", f"block{i:02d}", prediction)
+            sr = sr + ensemble[i] * prediction
+        return sr
