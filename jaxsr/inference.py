@@ -1,0 +1,338 @@
+"""Run a network on pictures: `Upscaler(model, variables)(photo)`.
+
+Arrays that come from files are uint8 or uint16 `[H, W, C]` (C: 1 gray, 2 gray + alpha,
+3 RGB, 4 RGB + alpha); inside, pictures are float32 `[H, W, C]` in [0, 1]. Lengths of
+`tile` and `overlap` are in pixels of the small (LR) picture.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jaxtyping import Float, UInt
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import (
+    imresize,
+    list_images,
+    read_image,
+    rgb_to_ycbcr,
+    write_image,
+    ycbcr_to_rgb,
+)
+
+WHOLE_PICTURE_PIXELS = 2**22
+"""Pictures of up to so many output pixels go through the network whole by default.
+
+Every picture of the usual benchmarks does, DIV2K's 2040x2040 included.
+"""
+
+AUTOMATIC_TILE_PIXELS = 2**20
+"""Output pixels of a tile where the tile is chosen automatically."""
+
+
+class Upscaler:
+    """A network with its parameters, ready for pictures of any size and kind.
+
+    One- and three-channel networks take gray and colour pictures alike. A one-channel
+    network gets the luma of a colour picture, whose chroma is enlarged by bicubic; a
+    three-channel network gets a gray picture three times, and its outputs are averaged.
+
+    Large pictures go through in overlapping tiles of one shape, so that one compilation
+    serves all: the last row and column are shifted inward rather than shrunk. Where two
+    tiles share a strip, the outer quarter on either side is dropped and the middle half
+    fades from one into the other. A pixel of a network without global operations is
+    therefore the same as in the whole picture if the network looks no further than
+    `overlap / 4`. Global operations (the pooling of channel attention, non-local
+    attention, covariance pooling) see one tile instead of the picture, so there the
+    result differs a little everywhere, and the fade hides where tiles meet.
+
+    Each new shape of picture or tile is compiled once per network, at 1 to 3 s. The
+    parameters are arguments of the compiled function: another `Upscaler` of an equal
+    network with other parameters, as during training, compiles nothing.
+
+    Attributes:
+        model: the network.
+        variables: its parameters, on the first local device.
+        scale: its integer factor.
+        channels: 1 (it works on luma) or 3.
+        tile: as given; None means chosen per picture.
+        overlap: as given.
+        self_ensemble: as given.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        variables: Mapping[str, Any],
+        *,
+        tile: int | None = None,
+        overlap: int = 32,
+        self_ensemble: bool = False,
+    ):
+        """Places the parameters on the first local device.
+
+        Args:
+            model: a network of `jaxsr.models`, or any linen module with the same call
+                and the fields `scale` and `channels` (1 or 3).
+            variables: what `model.init` returns; arrays of NumPy or JAX.
+            tile: side of the square tiles. 0 never tiles. None tiles only pictures of
+                more than `WHOLE_PICTURE_PIXELS` output pixels.
+            overlap: least width of the strip that neighbouring tiles share.
+            self_ensemble: average over the 8 flips and quarter turns of the picture:
+                8 times the work, usually 0.05 to 0.2 dB better.
+
+        Raises:
+            InputError: `tile` below 0 or below twice the `overlap`, negative `overlap`.
+        """
+        self.model = model
+        self.scale: int = getattr(model, "scale")  # noqa: B009 (no field of nn.Module)
+        self.channels: int = getattr(model, "channels")  # noqa: B009
+        if self.channels not in (1, 3):
+            raise ValueError(f"a network has 1 or 3 channels, got {self.channels}")
+        if overlap < 0:
+            raise InputError(f"overlap must be at least 0, got {overlap}")
+        if tile is not None and (tile < 0 or 0 < tile < 2 * max(overlap, 1)):
+            raise InputError(
+                f"tile must be 0 (never) or at least {2 * max(overlap, 1)} pixels, "
+                f"twice the overlap, got {tile}"
+            )
+        self.tile = tile
+        self.overlap = overlap
+        self.self_ensemble = self_ensemble
+        # Through the host: parameters of a training run may be spread over devices,
+        # each of which would otherwise repeat the whole work.
+        device = jax.local_devices()[0]
+        self.variables = jax.device_put(jax.device_get(dict(variables)), device)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network learned."""
+        leaves = jax.tree.leaves(self.variables.get("params", {}))
+        return sum(leaf.size for leaf in leaves)
+
+    def tile_shape(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the shape of tiles for such an LR picture: its own if it is not cut.
+
+        Args:
+            height: of the LR picture.
+            width: of the LR picture.
+        """
+        tile = self.tile
+        if tile is None:
+            whole = height * width * self.scale**2 <= WHOLE_PICTURE_PIXELS
+            side = math.isqrt(AUTOMATIC_TILE_PIXELS) // self.scale
+            tile = 0 if whole else max(side, 2 * self.overlap)
+        return (min(tile, height), min(tile, width)) if tile else (height, width)
+
+    def __call__(self, image: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "..."]:
+        """Returns the picture enlarged `scale` times, rounded, in the same kind.
+
+        Args:
+            image: uint8 or uint16, `[H, W]` or `[H, W, C]` with C in 1 to 4. Alpha (the
+                last of 2 or 4 channels) is enlarged by bicubic interpolation.
+
+        Raises:
+            InputError: another type or shape, or no pixels.
+        """
+        image = np.asarray(image)
+        if image.ndim == 2:
+            return self(image[..., None])[..., 0]
+        if image.dtype not in (np.uint8, np.uint16):
+            raise InputError(
+                f"expected a uint8 or uint16 picture, got {image.dtype} "
+                "(for floats in [0, 1] use Upscaler.run)"
+            )
+        if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or not image.size:
+            raise InputError(
+                "expected a picture [H, W] or [H, W, 1 to 4] with at least one pixel, "
+                f"got {list(image.shape)}"
+            )
+        peak = np.iinfo(image.dtype).max
+        lr = image.astype(np.float32) / np.float32(peak)
+        colours = 1 if image.shape[-1] < 3 else 3
+        sr = np.clip(self.run(lr[..., :colours]), 0.0, 1.0)
+        sr = np.floor(sr * np.float32(peak) + 0.5).astype(image.dtype)
+        if image.shape[-1] == colours:
+            return sr
+        alpha = imresize(image[..., colours:], self.scale)
+        return np.concatenate([sr, alpha], axis=-1)
+
+    def run(self, lr: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "sh sw c"]:
+        """Returns the enlarged picture as float32, neither clipped nor rounded.
+
+        Args:
+            lr: float `[H, W, 1]` or `[H, W, 3]` in [0, 1].
+        """
+        lr = np.asarray(lr)
+        if lr.dtype.kind in "biu":
+            raise InputError(
+                f"expected floats in [0, 1], got {lr.dtype} (call the Upscaler itself "
+                "with a uint8 or uint16 picture)"
+            )
+        lr = lr.astype(np.float32, copy=False)
+        if lr.ndim != 3 or lr.shape[-1] not in (1, 3) or not lr.size:
+            raise InputError(
+                "expected a picture [H, W, 1] or [H, W, 3] with at least one pixel, "
+                f"got {list(lr.shape)}"
+            )
+        if lr.shape[-1] == self.channels:
+            return self._enlarge(lr)
+        if self.channels == 3:
+            sr = self._enlarge(np.repeat(lr, 3, axis=-1))
+            return sr.mean(axis=-1, keepdims=True)
+        ycbcr = np.asarray(rgb_to_ycbcr(lr))
+        luma = self._enlarge(ycbcr[..., :1])
+        chroma = imresize(ycbcr[..., 1:], self.scale)
+        sr = ycbcr_to_rgb(np.concatenate([luma, chroma], axis=-1))
+        return np.asarray(sr, np.float32)
+
+    def _enlarge(self, lr: np.ndarray) -> np.ndarray:
+        """Returns the network's output for a picture of its own number of channels."""
+        if not self.self_ensemble:
+            return self._forward(lr)
+        total = np.zeros((), np.float64)
+        for turns in range(4):
+            for flip in (False, True):
+                view = np.rot90(lr, turns)
+                sr = self._forward(view[:, ::-1] if flip else view)
+                total = total + np.rot90(sr[:, ::-1] if flip else sr, -turns)
+        return (total / 8).astype(np.float32)
+
+    def _forward(self, lr: np.ndarray) -> np.ndarray:
+        height, width = lr.shape[:2]
+        tile_height, tile_width = self.tile_shape(height, width)
+        rows = _starts(height, tile_height, self.overlap)
+        columns = _starts(width, tile_width, self.overlap)
+
+        def tile(top: int, left: int) -> np.ndarray:
+            view = lr[top : top + tile_height, left : left + tile_width]
+            return self._forward_tile(view)
+
+        def row(top: int) -> np.ndarray:
+            tiles = (tile(top, left).swapaxes(0, 1) for left in columns)
+            return _join(tiles, columns, width, self.scale).swapaxes(0, 1)
+
+        return _join(map(row, rows), rows, height, self.scale)
+
+    def _forward_tile(self, lr: np.ndarray) -> np.ndarray:
+        device = jax.local_devices()[0]
+        batch = jax.device_put(np.ascontiguousarray(lr[None]), device)
+        return jax.device_get(_apply(self.model, self.variables, batch))[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(model: nn.Module, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
+    # The module is static and hashed by its fields: equal networks share compilations.
+    sr = model.apply(variables, lr)
+    assert isinstance(sr, jax.Array)
+    return sr
+
+
+def _starts(size: int, tile: int, overlap: int) -> list[int]:
+    """Returns where tiles begin, evenly; neighbours share at least `overlap`."""
+    if tile == size:
+        return [0]
+    count = math.ceil((size - overlap) / (tile - overlap))
+    return [i * (size - tile) // (count - 1) for i in range(count)]
+
+
+def _join(
+    pieces: Iterable[np.ndarray], starts: list[int], size: int, scale: int
+) -> np.ndarray:
+    """Returns the pieces, which begin at `starts` on axis 0, as one array.
+
+    Rows are joined after the tiles of each row, not both at once: a corner that four
+    tiles share then never shows the outer edge of any of them.
+
+    Args:
+        pieces: enlarged `[t, w, C]`, all of one shape.
+        starts: in LR pixels.
+        size: of the whole on axis 0, in LR pixels.
+        scale: the network's factor.
+    """
+    canvas = np.empty(0, np.float32)
+    end = 0
+    for start, piece in zip(starts, pieces, strict=True):
+        if end == 0:
+            if len(starts) == 1:
+                return piece
+            canvas = np.empty((size * scale, *piece.shape[1:]), np.float32)
+        begin = start * scale
+        shared = max(end - begin, 0)
+        dropped = shared // 4
+        fade = slice(begin + dropped, end - dropped if shared else begin)
+        length = fade.stop - fade.start
+        ramp = (np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)
+        old, new = canvas[fade], piece[dropped : dropped + length]
+        # Written so, pixels on which both agree keep their exact value.
+        canvas[fade] = old + ramp[:, None, None] * (new - old)
+        end = begin + len(piece)
+        canvas[fade.stop : end] = piece[dropped + length :]
+    return canvas
+
+
+def plan_files(
+    inputs: Iterable[str | Path], out: str | Path, *, overwrite: bool = False
+) -> list[tuple[Path, Path]]:
+    """Returns the pairs (picture to read, picture to write) for files and folders.
+
+    `out` is a file name if there is one input, a file, and `out` has a suffix and is no
+    folder; else it is a folder, and pictures keep their names in it.
+
+    Raises:
+        InputError: an input that does not exist or a folder without pictures; two
+            inputs with one output; an output that is an input, or that exists while
+            `overwrite` is False.
+    """
+    inputs, out = [Path(path) for path in inputs], Path(out)
+    sources: list[Path] = []
+    for path in inputs:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        sources += list_images(path) if path.is_dir() else [path]
+    one_file = len(inputs) == 1 and inputs[0].is_file()
+    if one_file and out.suffix and not out.is_dir():
+        pairs = [(sources[0], out)]
+    elif out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder for the results, got a file")
+    else:
+        pairs = [(source, out / source.name) for source in sources]
+
+    read = {source.resolve() for source in sources}
+    written: dict[Path, Path] = {}
+    for source, target in pairs:
+        if target.resolve() in read:
+            raise InputError(f"{target}: the result would overwrite an input picture")
+        if target in written:
+            raise InputError(
+                f"{target}: both {written[target]} and {source} would be written to it"
+            )
+        if target.exists() and not overwrite:
+            raise InputError(f"{target} exists already: pass --overwrite to replace it")
+        written[target] = source
+    return pairs
+
+
+def upscale_files(
+    upscaler: Callable[[np.ndarray], np.ndarray], pairs: Iterable[tuple[Path, Path]]
+) -> Iterable[tuple[Path, InputError | None]]:
+    """Enlarges file by file; yields each one read, with what was wrong with it if so.
+
+    Folders are made as needed. A file that cannot be read is left out; an error in
+    writing (a full disk) ends the run.
+    """
+    for source, target in pairs:
+        try:
+            sr = upscaler(read_image(source))
+        except InputError as error:
+            yield source, error
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_image(target, sr)
+        yield source, None

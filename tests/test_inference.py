@@ -1,0 +1,345 @@
+"""Upscaler: pictures of every kind, tiles, self-ensemble, and files."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, write_image, ycbcr_to_rgb
+from jaxsr.inference import (
+    WHOLE_PICTURE_PIXELS,
+    Upscaler,
+    plan_files,
+    upscale_files,
+)
+from jaxsr.models import create
+
+RADIUS = 2  # how far TinyConv looks, in LR pixels
+
+
+class TinyConv(nn.Module):
+    """Two convolutions and a pixel shuffle; no global operation, looks 2 pixels far."""
+
+    scale: int
+    channels: int = 3
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+        n, h, w, c = lr.shape
+        s = self.scale
+        x = nn.relu(nn.Conv(4, (3, 3), dtype=self.dtype, name="head")(lr))
+        x = nn.Conv(s * s * c, (3, 3), dtype=self.dtype, name="tail")(x)
+        x = x.reshape(n, h, w, s, s, c).transpose(0, 1, 3, 2, 4, 5)
+        return x.reshape(n, h * s, w * s, c).astype(jnp.float32)
+
+
+class Pooled(nn.Module):
+    """Nearest neighbour plus the picture's mean: a global operation."""
+
+    scale: int
+    channels: int = 3
+
+    @nn.compact
+    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+        sr = lr.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
+        return sr + lr.mean(axis=(1, 2), keepdims=True)
+
+
+def tiny(scale=2, channels=3, **settings) -> Upscaler:
+    """An upscaler whose sums are exact in float32, in whatever order they are done."""
+    model = TinyConv(scale, channels)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, channels)))
+    exact = jax.tree.map(lambda x: jnp.round(x * 16) / 16, variables)
+    return Upscaler(model, exact, **settings)
+
+
+def picture(*shape: int, levels: int = 256, dtype: Any = np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, levels, shape).astype(dtype)
+
+
+def exact_picture(*shape: int) -> np.ndarray:
+    """Float picture in [0, 1) in steps of 1/256."""
+    return (picture(*shape) / 256).astype(np.float32)
+
+
+def bicubic(scale=2, channels=3, **settings) -> Upscaler:
+    return Upscaler(create("bicubic", scale=scale, channels=channels), {}, **settings)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 2), (9, 7, 3), (9, 7, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_call_keeps_kind(shape, dtype, channels):
+    peak = np.iinfo(dtype).max
+    image = picture(*shape, levels=peak + 1, dtype=dtype)
+    sr = bicubic(channels=channels)(image)
+    assert sr.dtype == dtype
+    assert sr.shape == (18, 14, *shape[2:])
+    expected = np.clip(imresize(image.astype(float), 2), 0, peak)
+    if shape[2:] in ((2,), (4,)):
+        np.testing.assert_array_equal(sr[..., -1:], imresize(image[..., -1:], 2))
+        sr, expected = sr[..., :-1], expected[..., :-1]
+    np.testing.assert_allclose(sr, expected, atol=0.51)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_call_one_pixel(scale):
+    image = np.array([[[10, 200, 60]]], np.uint8)
+    expected = np.broadcast_to(image, (scale, scale, 3))
+    np.testing.assert_array_equal(bicubic(scale)(image), expected)
+    assert tiny(scale, self_ensemble=True)(image).shape == (scale, scale, 3)
+
+
+def test_call_sixteen_bits_are_not_eight():
+    image = np.full((4, 4, 1), 1001, np.uint16)
+    np.testing.assert_array_equal(bicubic()(image), np.full((8, 8, 1), 1001))
+
+
+def test_call_alpha_does_not_touch_colour():
+    image = picture(6, 5, 4)
+    sr = tiny()(image)
+    np.testing.assert_array_equal(sr[..., :3], tiny()(image[..., :3]))
+    np.testing.assert_array_equal(sr[..., 3:], imresize(image[..., 3:], 2))
+
+
+def test_call_clips_and_rounds():
+    upscaler = Upscaler(Pooled(1), {})
+    dark, bright = np.full((2, 2, 3), 1, np.uint8), np.full((2, 2, 3), 200, np.uint8)
+    np.testing.assert_array_equal(upscaler(dark), 2)
+    np.testing.assert_array_equal(upscaler(bright), 255)
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((4, 4, 3), np.float32), "uint8 or uint16 picture, got float32"),
+        (np.zeros((4, 4, 5), np.uint8), r"got \[4, 4, 5\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"at least one pixel, got \[0, 4, 3\]"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"got \[1, 4, 4, 3\]"),
+    ],
+)
+def test_call_wrong_picture(image, message):
+    with pytest.raises(InputError, match=message):
+        bicubic()(image)
+
+
+def test_run_integer_picture():
+    with pytest.raises(InputError, match=r"floats in \[0, 1\], got uint8"):
+        bicubic().run(np.zeros((4, 4, 3), np.uint8))
+
+
+def test_run_equals_apply():
+    upscaler, lr = tiny(), exact_picture(12, 9, 3)
+    model = upscaler.model
+    variables = model.init(jax.random.key(0), lr[None])
+    exact = jax.tree.map(lambda x: jnp.round(x * 16) / 16, variables)
+    expected = np.asarray(model.apply(exact, lr[None]))[0]
+    sr = upscaler.run(lr)
+    np.testing.assert_array_equal(sr, expected)
+    assert sr.min() < 0  # unclipped
+
+
+def test_run_luma_network_on_colour():
+    upscaler, lr = tiny(channels=1), exact_picture(10, 11, 3)
+    ycbcr = rgb_to_ycbcr(lr)
+    luma = upscaler.run(ycbcr[..., :1])
+    chroma = imresize(ycbcr[..., 1:], 2)
+    expected = ycbcr_to_rgb(np.concatenate([luma, chroma], axis=-1))
+    np.testing.assert_allclose(upscaler.run(lr), expected, atol=1e-6)
+
+
+def test_run_colour_network_on_gray():
+    upscaler, gray = tiny(), exact_picture(10, 11, 1)
+    colour = upscaler.run(np.repeat(gray, 3, axis=-1))
+    expected = colour.mean(axis=-1, keepdims=True)
+    np.testing.assert_allclose(upscaler.run(gray), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("height, width", [(61, 47), (16, 90), (20, 17), (5, 100)])
+def test_run_tiled_equals_whole(scale, height, width):
+    lr = exact_picture(height, width, 3)
+    tiled = tiny(scale, tile=16, overlap=4 * RADIUS)
+    assert tiled.tile_shape(height, width) == (min(16, height), 16)
+    np.testing.assert_array_equal(tiled.run(lr), tiny(scale, tile=0).run(lr))
+
+
+def test_run_tiled_with_little_overlap_differs():
+    # Shows that the test above can fail: half the radius is not enough.
+    lr = exact_picture(40, 40, 3)
+    tiled = tiny(tile=16, overlap=2 * RADIUS).run(lr)
+    assert not np.array_equal(tiled, tiny(tile=0).run(lr))
+
+
+def test_run_tiled_global_operation_fades():
+    lr = np.zeros((1, 100, 3), np.float32)
+    lr[:, 50:] = 1.0
+    sr = Upscaler(Pooled(1), {}, tile=40, overlap=16).run(lr)
+    assert sr[0, 0, 0] == 0.0 and sr[0, -1, 0] == 2.0
+    # The tiles' means differ by 0.5 and more; no pixel away from the edge jumps so far.
+    assert np.abs(np.diff(sr[0, :49, 0])).max() < 0.2
+
+
+def test_run_tiled_compiles_once():
+    compiled = []
+
+    class Counting(TinyConv):
+        def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+            compiled.append(lr.shape)
+            return super().__call__(lr, train=train)
+
+    model = Counting(2)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    compiled.clear()
+    Upscaler(model, variables, tile=16, overlap=4).run(exact_picture(50, 60, 3))
+    Upscaler(model, variables, tile=16, overlap=4).run(exact_picture(70, 33, 3))
+    assert compiled == [(1, 16, 16, 3)]
+    # Other parameters, as in training: nothing is compiled again.
+    other = jax.tree.map(jnp.zeros_like, variables)
+    sr = Upscaler(model, other, tile=16, overlap=4).run(exact_picture(20, 20, 3))
+    assert compiled == [(1, 16, 16, 3)]
+    np.testing.assert_array_equal(sr, 0)
+
+
+def test_tile_shape_automatic():
+    upscaler = bicubic(2)
+    assert upscaler.tile_shape(1020, 1020) == (1020, 1020)  # DIV2K x2 stays whole
+    side = int(WHOLE_PICTURE_PIXELS**0.5) // 2
+    assert upscaler.tile_shape(side, side) == (side, side)
+    assert upscaler.tile_shape(side, side + 1) == (512, 512)
+    assert upscaler.tile_shape(100, 100_000) == (100, 512)
+    assert bicubic(4).tile_shape(2000, 2000) == (256, 256)
+    assert bicubic(2, tile=0).tile_shape(5000, 5000) == (5000, 5000)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"tile": 63}, "at least 64 pixels, twice the overlap, got 63"),
+        ({"tile": -1}, "got -1"),
+        ({"tile": 1, "overlap": 0}, "at least 2 pixels"),
+        ({"overlap": -2}, "overlap must be at least 0, got -2"),
+    ],
+)
+def test_upscaler_wrong_tile(settings, message):
+    with pytest.raises(InputError, match=message):
+        bicubic(**settings)
+
+
+def test_run_self_ensemble_averages_views():
+    lr = exact_picture(12, 9, 3)
+    plain, ensemble = tiny(), tiny(self_ensemble=True)
+    views = []
+    for image, undo in [
+        (lr, lambda x: x),
+        (lr[::-1], lambda x: x[::-1]),
+        (lr[:, ::-1], lambda x: x[:, ::-1]),
+        (lr[::-1, ::-1], lambda x: x[::-1, ::-1]),
+    ]:
+        views.append(undo(plain.run(image)))
+        transposed = plain.run(image.swapaxes(0, 1))
+        views.append(undo(transposed.swapaxes(0, 1)))
+    np.testing.assert_allclose(ensemble.run(lr), np.mean(views, axis=0), atol=1e-6)
+
+
+def test_run_self_ensemble_commutes_with_turns():
+    lr, ensemble = exact_picture(12, 9, 3), tiny(self_ensemble=True)
+    turned = ensemble.run(np.rot90(lr))
+    np.testing.assert_allclose(turned, np.rot90(ensemble.run(lr)), atol=1e-6)
+
+
+def test_run_bfloat16_network():
+    exact, lr = tiny(), exact_picture(16, 16, 3)
+    half = TinyConv(2, dtype=jnp.bfloat16)
+    sr = Upscaler(half, half.init(jax.random.key(0), jnp.asarray(lr[None]))).run(lr)
+    assert sr.dtype == np.float32
+    expected = exact.run(lr)
+    assert not np.array_equal(sr, expected)
+    np.testing.assert_allclose(sr, expected, atol=0.2)
+
+
+def test_upscaler_parameters():
+    head, tail = 3 * 3 * 3 * 4 + 4, 3 * 3 * 4 * 12 + 12
+    assert tiny().parameters == head + tail
+    assert bicubic().parameters == 0
+
+
+def test_run_replicated_variables():
+    # As training leaves them: on every device. They are used on one.
+    mesh = jax.make_mesh((8,), ("data",))
+    everywhere = jax.NamedSharding(mesh, jax.P())
+    model = TinyConv(2)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    lr = exact_picture(8, 8, 3)
+    spread = Upscaler(model, jax.device_put(variables, everywhere))
+    with jax.transfer_guard("disallow"):
+        sr = spread.run(lr)
+    np.testing.assert_array_equal(sr, Upscaler(model, variables).run(lr))
+
+
+def test_upscaler_set5_bicubic(data_dir):
+    set5 = data_dir / "benchmarks" / "Set5"
+    lr = read_image(set5 / "LR_bicubic" / "X3" / "babyx3.png")
+    sr = bicubic(3)(lr)
+    difference = sr.astype(int) - imresize(lr, 3).astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        write_image(folder / name, picture(4, 5, 3))
+    return folder
+
+
+def test_plan_files_names(photos, tmp_path):
+    out = tmp_path / "out"
+    a, b = photos / "a.png", photos / "b.png"
+    both = [(a, out / "a.png"), (b, out / "b.png")]
+    assert plan_files([photos], out) == both
+    assert plan_files([a, b], out) == both
+    assert plan_files([a], out) == both[:1]
+    assert plan_files([a], tmp_path / "big.jpg") == [(a, tmp_path / "big.jpg")]
+    (tmp_path / "dotted.dir").mkdir()
+    expected = [(a, tmp_path / "dotted.dir" / "a.png")]
+    assert plan_files([a], tmp_path / "dotted.dir") == expected
+
+
+def test_plan_files_protects_files(photos, tmp_path):
+    a = photos / "a.png"
+    with pytest.raises(InputError, match="would overwrite an input"):
+        plan_files([photos], photos, overwrite=True)
+    with pytest.raises(InputError, match="would overwrite an input"):
+        plan_files([a], photos / ".." / "photos" / "a.png", overwrite=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").write_bytes(b"precious")
+    with pytest.raises(InputError, match=r"b\.png exists already"):
+        plan_files([photos], tmp_path / "out")
+    assert len(plan_files([photos], tmp_path / "out", overwrite=True)) == 2
+
+
+def test_plan_files_wrong_paths(photos, tmp_path):
+    with pytest.raises(InputError, match="nowhere: no such file or folder"):
+        plan_files([photos, tmp_path / "nowhere"], tmp_path / "out")
+    with pytest.raises(InputError, match="both .* would be written"):
+        plan_files([photos, photos / "a.png"], tmp_path / "out")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="expected a folder"):
+        plan_files([photos], tmp_path / "file")
+
+
+def test_upscale_files_goes_on(photos, tmp_path):
+    (photos / "a.png").write_bytes(b"\x89PNG cut short")
+    pairs = plan_files([photos], tmp_path / "out")
+    results = list(upscale_files(bicubic(), pairs))
+    assert [source.name for source, _ in results] == ["a.png", "b.png"]
+    assert isinstance(results[0][1], InputError) and results[1][1] is None
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    assert read_image(tmp_path / "out" / "b.png").shape == (8, 10, 3)
