@@ -16,13 +16,31 @@ from jaxsr.errors import InputError
 
 # name -> module and class; a module is imported when its network is first asked for.
 _NETWORKS = {
+    "srcnn": "jaxsr.models.srcnn:SRCNN",
+    "fsrcnn": "jaxsr.models.fsrcnn:FSRCNN",
+    "espcn": "jaxsr.models.espcn:ESPCN",
+    "vdsr": "jaxsr.models.vdsr:VDSR",
+    "srresnet": "jaxsr.models.srresnet:SRResNet",
+    "msrresnet": "jaxsr.models.msrresnet:MSRResNet",
+    "edsr": "jaxsr.models.edsr:EDSR",
+    "edsr_baseline": "jaxsr.models.edsr:EDSRBaseline",
+    "rcan": "jaxsr.models.rcan:RCAN",
+    "drcn": "jaxsr.models.drcn:DRCN",
+    "scn": "jaxsr.models.scn:SCN",
+    "lapsrn": "jaxsr.models.lapsrn:LapSRN",
+    "memnet": "jaxsr.models.memnet:MemNet",
+    "san": "jaxsr.models.san:SAN",
+    "amms": "jaxsr.models.amms:AMMS",
     "bicubic": "jaxsr.models.bicubic:Bicubic",
     "rcbam": "jaxsr.models.rcbam:RCBAM",
 }
 
+# Other names that papers and repositories use; not listed.
+_ALIASES = {"mlrn": "amms"}
+
 
 def list_models() -> list[str]:
-    """Returns the names that `create` knows, sorted."""
+    """Returns the networks' names, sorted."""
     return sorted(_NETWORKS)
 
 
@@ -33,6 +51,7 @@ def create(name: str, *, scale: int, **fields: Any) -> nn.Module:
         InputError: unknown name or field (the message lists those that exist), or a
             scale that the network does not have.
     """
+    name = _ALIASES.get(name, name)
     if name not in _NETWORKS:
         raise InputError(
             f"unknown model {name!r}: expected one of {', '.join(list_models())}"

@@ -1,0 +1,55 @@
+"""ESPCN (Shi et al., 2016), https://arxiv.org/abs/1609.05158, Sec. 2.
+
+Three convolutions on the LR image, the last with `scale**2` outputs per channel, and
+one pixel shuffle, at x4 too. Checked against yjn870/ESPCN-pytorch.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsr.layers.pixel_shuffle import pixel_shuffle
+
+# The paper states no initialisation; both are those of yjn870/ESPCN-pytorch.
+_HIDDEN_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+_TAIL_INIT = nn.initializers.normal(0.001)
+
+
+class ESPCN(nn.Module):
+    """Tanh network with a sub-pixel layer at its end (Fig. 1).
+
+    Attributes:
+        features: outputs of the first two convolutions.
+    """
+
+    scale: int
+    features: tuple[int, int] = (64, 32)
+    channels: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
+        del train  # nothing differs between training and use
+        x = lr
+        for i, (features, size) in enumerate(zip(self.features, (5, 3), strict=True)):
+            conv = nn.Conv(
+                features,
+                (size, size),
+                kernel_init=_HIDDEN_INIT,
+                dtype=self.dtype,
+                name=f"conv{i + 1}",
+            )
+            x = jnp.tanh(conv(x))
+        x = nn.Conv(
+            self.channels * self.scale**2,
+            (3, 3),
+            kernel_init=_TAIL_INIT,
+            dtype=self.dtype,
+            name="conv3",
+        )(x)
+        return pixel_shuffle(x.astype(jnp.float32), self.scale)

@@ -1,0 +1,72 @@
+"""FSRCNN (Dong et al., 2016), https://arxiv.org/abs/1608.00367, Sec. 3.
+
+Shrink, map and expand on the LR image, then one 9x9 transposed convolution; only that
+layer depends on the scale. FSRCNN-s is `features=32, shrink=5, depth=1`.
+
+Checked against yjn870/FSRCNN-pytorch, which pads the transposed convolution so that LR
+pixel `i` lies on HR pixel `scale * i`. The paper's Caffe layer has the same alignment
+and yields `scale - 1` fewer rows and columns at the bottom and right.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxsr.layers.prelu import PReLU
+
+_DECONV_SIZE = 9
+# He initialisation in the fan-out form, as in yjn870/FSRCNN-pytorch.
+_HE_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class FSRCNN(nn.Module):
+    """FSRCNN(d, s, m) with d = `features`, s = `shrink`, m = `depth` (Fig. 2)."""
+
+    scale: int
+    features: int = 56
+    shrink: int = 12
+    depth: int = 4
+    channels: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
+        del train  # nothing differs between training and use
+
+        def layer(x, features: int, size: int, name: str):
+            conv = nn.Conv(
+                features,
+                (size, size),
+                kernel_init=_HE_INIT,
+                dtype=self.dtype,
+                name=name,
+            )
+            return PReLU(dtype=self.dtype, name=f"{name}_prelu")(conv(x))
+
+        x = layer(lr, self.features, 5, "head")
+        x = layer(x, self.shrink, 1, "shrink")
+        for i in range(self.depth):
+            x = layer(x, self.shrink, 3, f"map{i:02d}")
+        x = layer(x, self.features, 1, "expand")
+
+        # The zeros around the stride-dilated input: half a kernel at the top and left,
+        # and `scale - 1` more at the bottom and right. Padding "SAME" would split those
+        # extra zeros between the sides and shift the picture.
+        before = _DECONV_SIZE // 2
+        padding = (before, before + self.scale - 1)
+        deconv = nn.ConvTranspose(
+            self.channels,
+            (_DECONV_SIZE, _DECONV_SIZE),
+            strides=(self.scale, self.scale),
+            padding=(padding, padding),
+            kernel_init=nn.initializers.normal(0.001),
+            transpose_kernel=True,
+            dtype=self.dtype,
+            name="deconv",
+        )
+        return deconv(x).astype(jnp.float32)

@@ -1,0 +1,232 @@
+"""Every registered network: size, shapes, gradients, compute type.
+
+A network is added with one line in `NETWORKS`. Its counts are worked out layer by layer
+from the paper and the reference code, not read off this implementation; the figure that
+papers print is beside it where it differs.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.models import create, list_models
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """What the tests know of a network.
+
+    Attributes:
+        counts: scale -> parameters with the default fields, for x2, x3, x4 as far as
+            the network has them.
+        tiny: fields of a variant that runs in milliseconds and has every kind of layer.
+        smallest: smallest height and width that the network's definition admits.
+        refused: a scale that the network does not have, if there is one.
+    """
+
+    counts: Mapping[int, int]
+    tiny: Mapping[str, Any]
+    smallest: int = 1
+    refused: int | None = None
+
+
+def same_at_all(count: int) -> dict[int, int]:
+    return {2: count, 3: count, 4: count}
+
+
+NETWORKS = {
+    "bicubic": Network(same_at_all(0), tiny={}),
+    # 57,184 weights and 97 biases; papers print 57 K.
+    "srcnn": Network(same_at_all(57_281), tiny={"features": (6, 4)}),
+    # 12,464 weights, 173 biases, 172 slopes; papers print 12 K.
+    "fsrcnn": Network(
+        same_at_all(12_809), tiny={"features": 6, "shrink": 4, "depth": 2}
+    ),
+    "espcn": Network(
+        {2: 21_284, 3: 22_729, 4: 24_752},
+        tiny={"features": (6, 4)},
+    ),
+    # Papers print 665 K.
+    "vdsr": Network(same_at_all(665_921), tiny={"features": 6, "depth": 4}),
+    # The paper prints no count; EDSR's prints 1.5 M at x4.
+    "srresnet": Network(
+        {2: 1_402_883, 3: 1_587_523, 4: 1_550_659},
+        tiny={"features": 6, "depth": 2},
+        refused=5,
+    ),
+    "msrresnet": Network(
+        {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
+        tiny={"features": 6, "depth": 2},
+        refused=8,
+    ),
+    # Papers print 40.7, 43.7 and 43.1 M.
+    "edsr": Network(
+        {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
+        tiny={"features": 6, "depth": 2},
+        refused=6,
+    ),
+    # The authors print 1.37, 1.55 and 1.52 M.
+    "edsr_baseline": Network(
+        {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
+        tiny={"features": 6, "depth": 2},
+        refused=6,
+    ),
+    # At x2: head 1,792, 16 blocks of 74,598, body's end 36,928, tail 6,924.
+    "rcbam": Network(
+        {2: 1_239_212, 3: 1_247_867, 4: 1_259_984},
+        tiny={"features": 6, "depth": 2, "reduction": 2},
+    ),
+    # The author gives 15.44 M at x2.
+    "rcan": Network(
+        {2: 15_444_643, 3: 15_629_283, 4: 15_592_355},
+        tiny={"features": 8, "groups": 2, "depth": 2, "reduction": 2},
+        refused=6,
+    ),
+}
+
+# Other published settings: name, fields, parameters at x2.
+VARIANTS = [
+    ("srcnn", {"kernel_sizes": (9, 1, 5)}, 8_129),
+    ("srcnn", {"kernel_sizes": (9, 3, 5)}, 24_513),
+    ("srcnn", {"channels": 3}, 69_251),
+    ("vdsr", {"use_bias": False}, 664_704),
+    ("vdsr", {"channels": 3}, 668_227),
+    # FSRCNN-s: 3,937 weights, 32 + 5 + 5 + 32 + 1 biases and 74 slopes.
+    ("fsrcnn", {"features": 32, "shrink": 5, "depth": 1}, 4_086),
+]
+
+TRAINABLE = [name for name in NETWORKS if name != "bicubic"]
+NAME_AND_SCALE = [
+    (name, scale) for name, network in NETWORKS.items() for scale in network.counts
+]
+
+
+def count_parameters(model: nn.Module) -> int:
+    lr = jax.ShapeDtypeStruct((1, 16, 16, model.channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), lr)
+    return sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {})))
+
+
+def tiny_model(name: str, **fields: Any) -> nn.Module:
+    network = NETWORKS[name]
+    scale = fields.pop("scale", min(network.counts))
+    return create(name, scale=scale, **{**network.tiny, **fields})
+
+
+def perturbed_variables(model: nn.Module, lr: jax.Array) -> Any:
+    """Initial variables plus noise, so that parameters that start at zero take part."""
+    variables = jax.jit(model.init)(jax.random.key(0), lr)
+    leaves, tree = jax.tree.flatten(variables.get("params", {}))
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    leaves = [
+        leaf + 0.02 * jax.random.normal(key, leaf.shape)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return {**variables, "params": jax.tree.unflatten(tree, leaves)}
+
+
+def random_images(model: nn.Module, height: int, width: int) -> jax.Array:
+    return jax.random.uniform(jax.random.key(2), (2, height, width, model.channels))
+
+
+def test_networks_all_in_the_table():
+    assert sorted(NETWORKS) == list_models()
+
+
+@pytest.mark.parametrize(("name", "scale"), NAME_AND_SCALE)
+def test_parameter_count_matches_the_paper(name, scale):
+    assert count_parameters(create(name, scale=scale)) == NETWORKS[name].counts[scale]
+
+
+@pytest.mark.parametrize(("name", "fields", "count"), VARIANTS)
+def test_parameter_count_of_variants(name, fields, count):
+    assert count_parameters(create(name, scale=2, **fields)) == count
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(("name", "scale"), NAME_AND_SCALE)
+def test_output_shape_for_odd_sizes(name, scale, train):
+    model = tiny_model(name, scale=scale)
+    h = max(5, NETWORKS[name].smallest)
+    lr = jax.ShapeDtypeStruct((2, h, h + 2, model.channels), jnp.float32)
+
+    def run(lr):
+        variables = model.init(jax.random.key(0), lr)
+        return model.apply(
+            variables, lr, train=train, mutable=["batch_stats", "supervision"]
+        )[0]
+
+    sr = jax.eval_shape(run, lr)
+    assert sr.shape == (2, scale * h, scale * (h + 2), model.channels)
+    assert sr.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_smallest_input_gives_finite_output(name):
+    model = tiny_model(name)
+    size = NETWORKS[name].smallest
+    lr = random_images(model, size, size)
+    sr = jax.jit(model.apply)(perturbed_variables(model, lr), lr)
+    assert sr.shape == (2, model.scale * size, model.scale * size, model.channels)
+    assert np.isfinite(sr).all()
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_parameter_gets_a_gradient(name):
+    model = tiny_model(name)
+    lr = random_images(model, 8, 9)
+    variables = perturbed_variables(model, lr)
+    weights = jax.random.normal(
+        jax.random.key(3), jax.eval_shape(model.apply, variables, lr).shape
+    )
+
+    # train=False: a bias in front of a batch normalisation that subtracts the batch's
+    # mean is without effect, by definition.
+    def loss(params):
+        return jnp.mean(weights * model.apply({**variables, "params": params}, lr))
+
+    gradients = jax.jit(jax.grad(loss))(variables["params"])
+    for path, gradient in jax.tree.leaves_with_path(gradients):
+        label = jax.tree_util.keystr(path, simple=True, separator="/")
+        assert np.isfinite(gradient).all(), label
+        assert np.any(np.asarray(gradient) != 0), label
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_bfloat16_computes_like_float32(name):
+    model = tiny_model(name)
+    lr = random_images(model, 8, 9)
+    variables = perturbed_variables(model, lr)
+    for leaf in jax.tree.leaves(variables):
+        assert leaf.dtype == jnp.float32
+    exact = jax.jit(model.apply)(variables, lr)
+    low = jax.jit(tiny_model(name, dtype=jnp.bfloat16).apply)(variables, lr)
+    assert low.dtype == jnp.float32
+    difference = np.abs(low - exact).max()
+    spread = max(np.std(exact), 0.1)
+    assert 0 < difference < 0.1 * spread
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NETWORKS if NETWORKS[name].refused is not None]
+)
+def test_scale_that_is_missing_raises(name):
+    model = tiny_model(name, scale=NETWORKS[name].refused)
+    lr = random_images(model, 8, 9)
+    with pytest.raises(InputError, match="scale"):
+        jax.eval_shape(model.init, jax.random.key(0), lr)
+
+
+@pytest.mark.parametrize("name", ["edsr", "rcan"])
+def test_mean_of_wrong_length_raises(name):
+    model = tiny_model(name, channels=1)
+    lr = random_images(model, 8, 9)
+    with pytest.raises(InputError, match="mean must hold one value per channel"):
+        jax.eval_shape(model.init, jax.random.key(0), lr)
