@@ -17,7 +17,7 @@ The paper's equations leave open, and this module decides:
   first all recursions agree.
 
 Pre-upsampling is MATLAB's bicubic, inside the network. While training, the prediction
-of each recursion d is sown as `supervision/recursion<d>`: the loss is
+of each recursion d is sown as `supervision/prediction<d>`: the loss is
 `alpha/D * sum_d MSE_d + (1 - alpha) * MSE_final`, or, with the final term at weight 1,
 a weight of `alpha / (D * (1 - alpha))` for each.
 """
@@ -78,6 +78,6 @@ class DRCN(nn.Module):
             residual = reconstruct2(nn.relu(reconstruct1(x)))
             prediction = image + residual.astype(jnp.float32)
             if train:
-                self.sow("supervision", f"recursion{i:02d}", prediction)
+                self.sow("supervision", f"prediction{i:02d}", prediction)
             sr = sr + ensemble[i] * prediction
         return sr

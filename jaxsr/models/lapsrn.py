@@ -18,7 +18,7 @@ Variants, each a field below:
 - The released x8 network has `depth` 5.
 
 Levels do not share weights (that is MS-LapSRN). While training, the output of every
-level but the last is sown as `supervision/level<i>`.
+level but the last is sown as `supervision/prediction<i>`.
 """
 
 from typing import Any
@@ -148,7 +148,7 @@ class LapSRN(nn.Module):
                 name=f"level{i}",
             )(x, sr)
             if train and i < levels - 1:
-                self.sow("supervision", f"level{i}", sr)
+                self.sow("supervision", f"prediction{i}", sr)
         if self.scale != 2**levels:
             sr = imresize_jnp(sr, self.scale / 2**levels)
         return sr

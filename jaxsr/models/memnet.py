@@ -21,7 +21,7 @@ parameter count was checked, 695,497 trainable for M6R6. The 212-layer network o
 paper is `blocks=10, recursions=10`.
 
 Pre-upsampling is MATLAB's bicubic, inside the network. While training, the prediction
-of each block is sown as `supervision/block<m>`; all losses weigh the same (Eq. 13).
+of each block is sown as `supervision/prediction<m>`; all losses weigh the same (Eq. 13).
 """
 
 from typing import Any
@@ -131,6 +131,6 @@ class MemNet(nn.Module):
             y = norm_relu(f"tail_norm{i:02d}")(memory[-1], train=train)
             prediction = image + tail(y).astype(jnp.float32)
             if train:
-                self.sow("supervision", f"block{i:02d}", prediction)
+                self.sow("supervision", f"prediction{i:02d}", prediction)
             sr = sr + ensemble[i] * prediction
         return sr

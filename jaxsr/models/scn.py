@@ -20,7 +20,7 @@ One stage doubles the picture. On luma enlarged by bicubic, for every 5x5 patch:
 The network is homogeneous of degree 1, so the [0, 1] used here and the authors' [0,
 255] are the same. x3, x4 and above are cascades, one stage with its own weights a
 doubling, then bicubic down to size; outputs of all stages but the last are sown as
-`supervision/stage<i>` while training (the paper's CSCN trains the cascade so).
+`supervision/prediction<i>` while training (the paper's CSCN trains the cascade so).
 
 Departs: a floor of 1e-6 under every length that is divided by (the code divides by 0
 where all codes are silent). H and W are one 5x5 convolution each, which never builds
@@ -196,7 +196,7 @@ class SCN(nn.Module):
         for i in range(stages):
             sr = SCNStage(self.atoms, dtype=self.dtype, name=f"stage{i}")(sr)
             if train and i < stages - 1:
-                self.sow("supervision", f"stage{i}", sr)
+                self.sow("supervision", f"prediction{i}", sr)
         if self.scale != 2**stages:
             sr = imresize_jnp(sr, self.scale / 2**stages)
         return sr
