@@ -1,0 +1,177 @@
+"""Reads files by `torch.save`, without PyTorch and without running code from them.
+
+Both containers are read: the zip archive (PyTorch 1.6 and later) and the older one,
+several pickles followed by the raw storages. The weights may be a state dict, lie in a
+training checkpoint beside other things, or belong to a whole pickled module.
+"""
+
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from jaxsr.convert.torch_pickle import Inert, Tensor, TensorUnpickler
+from jaxsr.errors import InputError
+
+# The first pickle of the older container. Source: torch/serialization.py.
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
+
+
+def read_zip(path: Path) -> dict[str, np.ndarray]:
+    """Returns the weights in a zip archive by `torch.save`.
+
+    Raises:
+        InputError: no such archive, damaged, or more than tensors in it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read_archive(archive, path)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile documents only some of what damage raises
+        raise InputError(
+            f"{path}: damaged or cut short, expected a whole zip archive ({error})"
+        ) from None
+
+
+def _read_archive(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
+    entries = {entry.filename: entry for entry in archive.infolist()}
+    pickles = [name for name in entries if name.partition("/")[2] == "data.pkl"]
+    if len(pickles) != 1:
+        raise InputError(
+            f"{path}: expected an archive by torch.save with one data.pkl, got "
+            f"{len(pickles)} of them"
+        )
+    folder = pickles[0].removesuffix("data.pkl")
+    if any(name.startswith(f"{folder}code/") for name in entries):
+        raise InputError(
+            f"{path}: a TorchScript program, expected weights: save its state_dict() "
+            "with torch.save"
+        )
+    # torch.save never compresses; a small entry that unpacks to gigabytes is no weight.
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+        raise InputError(f"{path}: expected uncompressed entries, got compressed ones")
+    order = f"{folder}byteorder"
+    if order in entries and archive.read(order) != b"little":
+        raise InputError(f"{path}: expected little-endian numbers, got big-endian")
+    with archive.open(pickles[0]) as file:
+        content, _ = _unpickle(file, path)
+    arrays = {}
+    for key, tensor in _weights(content, path).items():
+        name = f"{folder}data/{tensor.key}"
+        if name not in entries:
+            raise InputError(f"{path}: damaged, the entry {name!r} is missing")
+        arrays[key] = _read_tensor(tensor, archive.read(name), path)
+    return arrays
+
+
+def read_legacy(path: Path) -> dict[str, np.ndarray]:
+    """Returns the weights in a container by `torch.save` before PyTorch 1.6.
+
+    Raises:
+        InputError: no such container, damaged, or more than tensors in it.
+    """
+    with path.open("rb") as file:
+        _unpickle(file, path)  # LEGACY_MAGIC
+        _unpickle(file, path)  # protocol version
+        system, _ = _unpickle(file, path)
+        if isinstance(system, dict) and system.get("little_endian") is False:
+            raise InputError(f"{path}: expected little-endian numbers, got big-endian")
+        content, item_sizes = _unpickle(file, path)
+        keys, _ = _unpickle(file, path)
+        if not isinstance(keys, list) or not set(keys) <= set(item_sizes):
+            raise InputError(f"{path}: damaged, its list of storages is not readable")
+        buffers: dict[str, bytes] = {}
+        size = path.stat().st_size
+        for key in keys:
+            head = file.read(8)
+            count = struct.unpack("<q", head)[0] if len(head) == 8 else -1
+            length = count * item_sizes[key]
+            if not 0 <= length <= size - file.tell():
+                raise InputError(
+                    f"{path}: cut short, expected the numbers of {len(keys)} storages, "
+                    f"got {len(buffers)}"
+                )
+            buffers[key] = file.read(length)
+    arrays = {}
+    for key, tensor in _weights(content, path).items():
+        if tensor.key not in buffers:
+            raise InputError(f"{path}: damaged, the storage {tensor.key!r} is missing")
+        arrays[key] = _read_tensor(tensor, buffers[tensor.key], path)
+    return arrays
+
+
+def _unpickle(file: IO[bytes], path: Path) -> tuple[Any, dict[str, int]]:
+    """Returns the next object of `file`, and the bytes per number of its storages."""
+    unpickler = TensorUnpickler(file)
+    try:
+        return unpickler.load(), unpickler.item_sizes
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused, nothing was run: the file {error}"
+        ) from None
+    except (OSError, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # a damaged pickle can end in nearly any exception
+        raise InputError(
+            f"{path}: damaged or cut short, its pickle ends in {type(error).__name__}"
+        ) from None
+
+
+def _read_tensor(tensor: Tensor, buffer: bytes, path: Path) -> np.ndarray:
+    try:
+        return tensor.read(buffer)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: damaged, the file {error}") from None
+
+
+def _weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """Returns the state dict that `content` is, or holds under one of its names.
+
+    A training checkpoint that holds `params` and their moving average `params_ema`
+    (BasicSR) gives the average: it is what BasicSR itself validates with.
+    """
+    found = _state_dict(content)
+    if not found and isinstance(content, dict):
+        held = {name: _state_dict(value) for name, value in content.items()}
+        held = {name: tensors for name, tensors in held.items() if tensors}
+        if set(held) == {"params", "params_ema"}:
+            del held["params"]
+        if len(held) > 1:
+            names = ", ".join(sorted(map(str, held)))
+            raise InputError(f"{path}: expected one set of weights, got {names}")
+        found = next(iter(held.values()), {})
+    if not found:
+        raise InputError(f"{path}: expected tensors by name, found none")
+    return found
+
+
+def _state_dict(content: Any) -> dict[str, Tensor]:
+    """Returns the tensors right in a dict, or all of a module; {} for other things."""
+    if isinstance(content, dict):
+        return {
+            str(key): value
+            for key, value in content.items()
+            if isinstance(value, Tensor)
+        }
+    tensors: dict[str, Tensor] = {}
+    modules = [("", content)]
+    seen: set[int] = set()
+    while modules:
+        prefix, module = modules.pop(0)
+        state = module.state if isinstance(module, Inert) else None
+        if not isinstance(state, dict) or id(module) in seen:
+            continue
+        seen.add(id(module))  # a file could hold a module that contains itself
+        for group in ("_parameters", "_buffers", "_modules"):
+            named = state.get(group)
+            for name, value in named.items() if isinstance(named, dict) else ():
+                if isinstance(value, Tensor):
+                    tensors[f"{prefix}{name}"] = value
+                elif group == "_modules":
+                    modules.append((f"{prefix}{name}.", value))
+    return tensors
