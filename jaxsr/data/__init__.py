@@ -1,0 +1,10 @@
+"""Image sources, benchmark sets, and the pipelines that cut training patches.
+
+`jaxsr.data.tf_pipeline` needs TensorFlow and is imported by name; nothing else here
+does.
+"""
+
+from jaxsr.data.benchmarks import open_benchmark
+from jaxsr.data.sources import Source, open_source
+
+__all__ = ["Source", "open_benchmark", "open_source"]

@@ -1,0 +1,102 @@
+"""The benchmark sets of the field, found by name in the layouts that people have."""
+
+import dataclasses
+from pathlib import Path
+
+from jaxsr.data.sources import (
+    FolderSource,
+    Source,
+    find_folder,
+    open_folder,
+    open_source,
+)
+from jaxsr.errors import InputError
+
+# All four sets in one archive, in the layout of EDSR-PyTorch.
+_EDSR_ARCHIVE = "https://cv.snu.ac.kr/research/EDSR/benchmark.tar"
+
+
+@dataclasses.dataclass(frozen=True)
+class _BenchmarkSet:
+    """A published set: its size, its folder's usual names, and who made it."""
+
+    images: int
+    folders: tuple[str, ...]
+    published: str
+
+
+_SETS = {
+    "Set5": _BenchmarkSet(5, ("Set5",), "https://github.com/jbhuang0604/SelfExSR"),
+    "Set14": _BenchmarkSet(14, ("Set14",), "https://github.com/jbhuang0604/SelfExSR"),
+    "BSD100": _BenchmarkSet(
+        100,
+        ("BSD100", "B100", "BSDS100"),
+        "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds",
+    ),
+    "Urban100": _BenchmarkSet(
+        100, ("Urban100",), "https://github.com/jbhuang0604/SelfExSR"
+    ),
+}
+
+# {set} is the set's folder. Whole images come before cropped ones: the published
+# tables crop to a multiple of the scale and no further.
+_LAYOUTS = (
+    "benchmarks/{set}/HR",
+    "benchmark/{set}/HR",  # EDSR-PyTorch
+    "{set}/HR",
+    "{set}/original",
+    "{set}/image_SRF_2",  # SelfExSR, HR and LR in one folder for each scale
+    "{set}/GTmod12",  # BasicSR, cropped to a multiple of 12
+    "{set}",
+)
+
+
+class _SelfExSR(FolderSource):
+    """HR files of SelfExSR's release, cropped there for each scale anew."""
+
+    def __init__(self, name: str, folder: Path, scale: int = 2):
+        super().__init__(name, folder, suffix=f"_SRF_{scale}_HR")
+
+    def at_scale(self, scale: int) -> Source:
+        folder = self.folder.with_name(f"image_SRF_{scale}")
+        return _SelfExSR(self.name, folder, scale)
+
+
+def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
+    """Returns the benchmark set of that name.
+
+    Args:
+        name: "Set5", "Set14", "BSD100", "Urban100" in any case, "sample" (two photos
+            that the source "sample" leaves out) or "folder:PATH".
+        data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
+
+    Raises:
+        InputError: there is no such set, its images are not there, or some are missing
+            (a mean over part of a set must not pass for the set's).
+    """
+    if name.startswith("folder:"):
+        return open_folder(name)
+    if name == "sample":
+        source = open_source("sample-eval")
+        source.name = name
+        return source
+    title = {known.lower(): known for known in _SETS}.get(name.lower())
+    if title is None:
+        raise InputError(
+            f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample or "
+            f"folder:PATH"
+        )
+    known = _SETS[title]
+    folder = find_folder(
+        title,
+        [layout.format(set=folder) for layout in _LAYOUTS for folder in known.folders],
+        f"{known.published}, all four sets at {_EDSR_ARCHIVE}",
+        data_dir=data_dir,
+    )
+    opener = _SelfExSR if folder.name == "image_SRF_2" else FolderSource
+    source = opener(title, folder)
+    if len(source) != known.images:
+        raise InputError(
+            f"{folder}: {title} has {known.images} images, found {len(source)}"
+        )
+    return source

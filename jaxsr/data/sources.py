@@ -1,0 +1,320 @@
+"""Where images come from: sources yield HR images, and LR images that sets ship.
+
+A source is named by a short string, `open_source("t91+bsd200")`. Images are uint8
+`[H, W, C]` arrays, C = 1 (gray) or 3 (RGB). Sources read a file each time they are
+asked; keeping images in memory is the pipeline's business.
+"""
+
+import abc
+import importlib.resources
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import list_images, read_image8
+
+# Where a training set's images may lie below the data folder, best known first.
+_TRAINING_SETS = {
+    "t91": ("train/T91", "T91", "t91", "91-images", "train/General-91"),
+    "bsd200": ("train/BSD200", "BSD200", "bsd200"),
+    "bsds500_test": (
+        "train/BSDS500_test",
+        "BSDS500_test",
+        "BSDS500/data/images/test",
+        "BSR/BSDS500/data/images/test",
+    ),
+}
+_PUBLISHED = {
+    "t91": "https://github.com/twtygqyy/pytorch-vdsr (the folder of 91 images, by "
+    "Yang et al., 2010)",
+    "bsd200": "https://github.com/jbhuang0604/SelfExSR (with the 91 images)",
+    "bsds500_test": "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/"
+    "grouping/resources.html (BSDS500, images/test)",
+}
+
+# The colour photos in scikit-image's wheel. Left out: motorcycle_right (the other
+# half of a stereo pair), drawings and test charts.
+_SAMPLE_TRAIN = (
+    "astronaut.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+_SAMPLE_EVAL = ("chelsea.png", "coffee.png")
+
+
+class Source(abc.ABC):
+    """A numbered set of HR images, some with LR images beside them."""
+
+    name: str
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def image_name(self, index: int) -> str:
+        """Returns the name of image `index` in tables and messages."""
+
+    @abc.abstractmethod
+    def hr(self, index: int) -> np.ndarray:
+        """Returns HR image `index`, uint8 [H, W, 1 or 3]."""
+
+    def lr(self, index: int, scale: int) -> np.ndarray | None:
+        """Returns the shipped LR of image `index`, uint8, or None if there is none."""
+        del index, scale
+        return None
+
+    def at_scale(self, scale: int) -> "Source":
+        """Returns the source to read pairs of this scale from.
+
+        Some sets are published once for each scale, HR images included, in an order or
+        with a crop of their own. Whoever knows the scale calls this before reading.
+        """
+        del scale
+        return self
+
+
+class FolderSource(Source):
+    """Image files of one folder, with the LR files that lie beside it, if any.
+
+    Args:
+        name: what the source is called in messages and results.
+        folder: the folder of HR images.
+        suffix: the part of the file stems that is not the image's name. Only files
+            that have it belong to the set.
+    """
+
+    def __init__(self, name: str, folder: Path, *, suffix: str = ""):
+        self.name = name
+        self.folder = folder
+        paths = [p for p in list_images(folder) if p.stem.endswith(suffix)]
+        self._paths = {p.stem.removesuffix(suffix): p for p in paths}
+        self._names = list(self._paths)
+        if not paths:
+            raise InputError(f"{folder}: no image named *{suffix}")
+        if len(self._names) < len(paths):
+            twice = next(p for p in paths if p not in self._paths.values())
+            raise InputError(f"{twice}: another image of {folder} has the same name")
+        self._lr_paths: dict[int, dict[str, Path] | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def image_name(self, index: int) -> str:
+        return self._names[index]
+
+    def hr(self, index: int) -> np.ndarray:
+        return read_image8(self._paths[self._names[index]])
+
+    def lr(self, index: int, scale: int) -> np.ndarray | None:
+        if scale not in self._lr_paths:
+            self._lr_paths[scale] = self._pair(scale)
+        paths = self._lr_paths[scale]
+        return None if paths is None else read_image8(paths[self._names[index]])
+
+    def lr_folder(self, scale: int) -> Path | None:
+        """Returns where LR files of this scale lie, None if there is no such folder."""
+        if self.folder.name == "HR":
+            folder = self.folder.parent / "LR_bicubic" / f"X{scale}"
+        elif self.folder.name.endswith("_HR"):
+            set_name = self.folder.name.removesuffix("_HR")
+            folder = self.folder.parent / f"{set_name}_LR_bicubic" / f"X{scale}"
+        else:
+            return None
+        return folder if folder.is_dir() else None
+
+    def _pair(self, scale: int) -> dict[str, Path] | None:
+        folder = self.lr_folder(scale)
+        if folder is None:
+            return None
+        # The LR file of 0001.png is 0001x2.png (DIV2K), or 0001.png.
+        found = {p.stem: p for p in list_images(folder)}
+        paths = {}
+        for name in self._names:
+            path = found.pop(f"{name}x{scale}", None) or found.pop(name, None)
+            if path is None:
+                raise InputError(
+                    f"{folder}: no LR image for {self._paths[name].name}, expected "
+                    f"{name}x{scale}{self._paths[name].suffix}"
+                )
+            paths[name] = path
+        if found:
+            raise InputError(
+                f"{next(iter(found.values()))}: no HR image in {self.folder} pairs "
+                f"with this LR image"
+            )
+        return paths
+
+
+class SumSource(Source):
+    """Several sources one after the other."""
+
+    def __init__(self, parts: Sequence[Source]):
+        self._parts = parts
+        self.name = "+".join(part.name for part in parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def _locate(self, index: int) -> tuple[Source, int]:
+        for part in self._parts:
+            if index < len(part):
+                return part, index
+            index -= len(part)
+        raise IndexError(f"{self.name} has {len(self)} images")
+
+    def image_name(self, index: int) -> str:
+        part, index = self._locate(index)
+        return f"{part.name}/{part.image_name(index)}"
+
+    def hr(self, index: int) -> np.ndarray:
+        part, index = self._locate(index)
+        return part.hr(index)
+
+    def lr(self, index: int, scale: int) -> np.ndarray | None:
+        part, index = self._locate(index)
+        return part.lr(index, scale)
+
+    def at_scale(self, scale: int) -> Source:
+        return SumSource([part.at_scale(scale) for part in self._parts])
+
+
+class SampleSource(Source):
+    """Photos that come inside scikit-image's wheel; nothing is downloaded."""
+
+    def __init__(self, name: str, files: Sequence[str]):
+        self.name = name
+        try:
+            folder = importlib.resources.files("skimage")
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"source {name!r} needs the photos that come with scikit-image: "
+                f"python -m pip install scikit-image"
+            ) from error
+        self._files = [folder / "data" / file for file in files]
+        missing = [file.name for file in self._files if not file.is_file()]
+        if missing:
+            raise InputError(
+                f"source {name!r}: this release of scikit-image comes without "
+                f"{', '.join(missing)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def image_name(self, index: int) -> str:
+        return Path(self._files[index].name).stem
+
+    def hr(self, index: int) -> np.ndarray:
+        with importlib.resources.as_file(self._files[index]) as path:
+            return read_image8(path)
+
+
+def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
+    """Returns the source of that name.
+
+    Args:
+        spec: "div2k", "t91", "bsd200", "bsds500_test", "sample", "sample-eval",
+            "folder:PATH", or several of them joined by "+". A folder holds images, or
+            HR images in `HR` or `*_HR` with LR images in `LR_bicubic/X2` or
+            `*_LR_bicubic/X2` beside it, the layout of DIV2K.
+        data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
+
+    Raises:
+        InputError: there is no such source, or its images are not there.
+    """
+    parts = _split_sum(spec)
+    if len(parts) > 1:
+        return SumSource([open_source(part, data_dir=data_dir) for part in parts])
+    if spec.startswith("folder:"):
+        return open_folder(spec)
+    if spec == "sample":
+        return SampleSource(spec, _SAMPLE_TRAIN)
+    if spec == "sample-eval":
+        return SampleSource(spec, _SAMPLE_EVAL)
+    if spec == "div2k":
+        from jaxsr.data.div2k import Div2k  # needs tensorflow-datasets
+
+        return Div2k(data_dir=data_dir)
+    if spec in _TRAINING_SETS:
+        folder = find_folder(
+            spec, _TRAINING_SETS[spec], _PUBLISHED[spec], data_dir=data_dir
+        )
+        return FolderSource(spec, folder)
+    known = ", ".join(["div2k", *_TRAINING_SETS, "sample", "sample-eval"])
+    raise InputError(
+        f"unknown source {spec!r}: expected {known}, folder:PATH, or several "
+        f"joined by +"
+    )
+
+
+def open_folder(spec: str) -> FolderSource:
+    """Returns the source of "folder:PATH"."""
+    folder = Path(spec.removeprefix("folder:")).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{spec}: no such folder: {folder}")
+    inside = [
+        child
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and (child.name == "HR" or child.name.endswith("_HR"))
+    ]
+    if len(inside) > 1:
+        choices = " or ".join(f"folder:{child}" for child in inside)
+        raise InputError(f"{spec} holds several HR folders: say {choices}")
+    return FolderSource(spec, inside[0] if inside else folder)
+
+
+def find_folder(
+    name: str,
+    layouts: Sequence[str],
+    published: str,
+    *,
+    data_dir: str | Path | None,
+) -> Path:
+    """Returns the first of the usual places below the data folder that exists.
+
+    Args:
+        name: the set's name, for the message.
+        layouts: folders relative to the data folder, best first.
+        published: where people get the set, for the message.
+        data_dir: the data folder; default: the environment's JAXSR_DATA_DIR.
+
+    Raises:
+        InputError: none of them exists.
+    """
+    root = data_dir or os.environ.get("JAXSR_DATA_DIR")
+    if not root:
+        raise InputError(
+            f"{name} is looked for in the data folder: give --data_dir or set "
+            f"JAXSR_DATA_DIR; its images are expected in DATA_DIR/{layouts[0]}, and "
+            f"are published at {published}"
+        )
+    for layout in layouts:
+        folder = Path(root).expanduser() / layout
+        if folder.is_dir():
+            return folder
+    raise InputError(
+        f"{name} is not in {root}: expected its images in {root}/{layouts[0]} (also "
+        f"looked in {', '.join(layouts[1:])}); published at {published}"
+    )
+
+
+def _split_sum(spec: str) -> list[str]:
+    """Splits "a+b", leaving alone a "+" that is part of a folder's name."""
+    parts: list[str] = []
+    for part in spec.split("+"):
+        if parts and parts[-1].startswith("folder:") and not _starts_source(part):
+            parts[-1] += "+" + part
+        else:
+            parts.append(part)
+    return parts
+
+
+def _starts_source(part: str) -> bool:
+    names = {"div2k", "sample", "sample-eval", *_TRAINING_SETS}
+    return part.startswith("folder:") or part in names
