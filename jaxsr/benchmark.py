@@ -24,7 +24,7 @@ import math
 import os
 import platform
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -139,8 +139,9 @@ def _open(
             open_benchmark(each, data_dir=data_dir) if isinstance(each, str) else each
         )
         # A folder is called by its name; its whole path would break tables and files.
-        _, is_folder, path = source.name.rpartition("folder:")
-        name = _folder_name(path, _HR_FOLDERS) if is_folder else source.name
+        name = source.name
+        if name.startswith("folder:"):
+            name = _folder_name(name.removeprefix("folder:"), _HR_FOLDERS)
         if name in sources:
             raise InputError(f"two benchmarks are called {name!r}, expected it once")
         sources[name] = source.at_scale(scale)
@@ -349,17 +350,12 @@ def write_result(path: str | Path, result: Mapping[str, Any]) -> None:
     path = Path(path)
     text = json.dumps(_without_infinity(result), indent=2, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp makes files that only their owner may read.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
