@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from jaxsr.errors import InputError
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.mesh import shard_batch
 from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.progress import Progress
 from jaxsr.training.state import TrainState
 from jaxsr.training.step import Metrics
 
@@ -65,7 +65,7 @@ def fit(
     mesh: Mesh,
     cadence: Cadence,
     checkpoints: Checkpoints,
-    log: MetricLog,
+    log: MetricLog | None,
     evaluate: Evaluate | None = None,
 ) -> TrainState:
     """Trains from `state.step` until the cadence, the clock or a signal ends the run.
@@ -76,40 +76,41 @@ def fit(
     Args:
         state: where to start; its memory is consumed.
         batches: yields batches from `state.step` on.
+        log: where measurements go; None in all processes but the first.
 
     Raises:
         InputError: the loss is no finite number; the message names the step. The last
             good checkpoint is kept.
     """
     start = time.monotonic()
-    first_step = step = int(state.step)
-    pending = _PendingMetrics(first_step)
-    psnr = None
-    with _stop_on_signals() as stop, _progress(cadence.steps, step) as bar:
+    step = int(state.step)
+    pending = _PendingMetrics(step)
+    progress = Progress(steps=cadence.steps, first_step=step, enabled=log is not None)
+    with _stop_on_signals() as stop, progress:
         while step < cadence.steps:
             batch = shard_batch(next(batches), mesh)
             state, metrics = train_step(state, batch)
             step += 1
             pending.add(metrics, images=batch["lr"].shape[0])
-            bar.update()
+            progress.update()
 
             minutes = (time.monotonic() - start) / 60
             out_of_time = bool(cadence.max_minutes) and minutes >= cadence.max_minutes
             stopping = step == cadence.steps or out_of_time or stop.is_set()
             evaluating = evaluate is not None and is_due(step, cadence.eval_every)
             saving = stopping or is_due(step, cadence.checkpoint_every)
+            if not (saving or evaluating or is_due(step, cadence.log_every)):
+                continue
 
-            if stopping or evaluating or saving or is_due(step, cadence.log_every):
-                numbers = pending.collect()
-                bar.set_postfix(_postfix(numbers, psnr))
-                log.scalars(step, {**numbers, "minutes": minutes})
+            numbers = {**pending.collect(), "minutes": minutes}
             if evaluating:
-                results = evaluate(state.variables(), step)
-                psnr = results["psnr"]
-                log.scalars(step, results)
+                numbers |= evaluate(state.variables(), step)
                 pending.restart_clock()
+            if log is not None:
+                log.scalars(step, numbers)
+            progress.report(step, numbers)
             if saving:
-                checkpoints.save(state, psnr=psnr if evaluating else None)
+                checkpoints.save(state, psnr=numbers.get("psnr"))
             if stopping:
                 break
     checkpoints.wait()
@@ -157,27 +158,6 @@ class _PendingMetrics:
         self._metrics, self._images = [], 0
         self.restart_clock()
         return numbers
-
-
-def _postfix(numbers: dict[str, float], psnr: float | None) -> dict[str, str]:
-    postfix = {
-        "loss": f"{numbers['loss']:.3g}",
-        "img/s": f"{numbers['images_per_second']:.1f}",
-    }
-    if psnr is not None:
-        postfix["PSNR"] = f"{psnr:.2f} dB"
-    return postfix
-
-
-def _progress(steps: int, first_step: int) -> tqdm:
-    return tqdm(
-        total=steps,
-        initial=first_step,
-        unit="step",
-        desc="train",
-        dynamic_ncols=True,
-        disable=None if jax.process_index() == 0 else True,
-    )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,75 @@
+"""Every key that a config has, with its default. Each network's config starts here.
+
+A section's keys are the arguments of the function named behind it, which documents
+them; a key that the function does not know is an error.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    """Returns the defaults; `model.name` and `model.scale` are for the config to
+    set."""
+    config = ConfigDict()
+    # The run's default folder is runs/<name>.
+    config.name = ""
+    # Decides the parameters' start and every batch.
+    config.seed = 0
+
+    # The network: arguments of jaxsr.models.create, so all of its fields.
+    config.model = ConfigDict()
+    config.model.name = ""
+    config.model.scale = 2
+
+    config.data = ConfigDict()
+    # Source of training images, see jaxsr.data.open_source: "div2k", "t91+bsd200",
+    # "folder:PATH", "sample".
+    config.data.train = "div2k"
+    # Folder of data sets; unset, the environment variable JAXSR_DATA_DIR.
+    config.data.data_dir = placeholder(str)
+    # Batches: arguments of jaxsr.data.tf_pipeline.make_batches.
+    config.data.patch_size = 48  # of the LR, in pixels
+    config.data.batch_size = 16  # of all devices together
+    config.data.augment = True  # flips and quarter turns
+    config.data.memory_limit_gb = 16.0  # above it, images are read when needed
+
+    # Schedule and optimiser: arguments of jaxsr.training.optimizer.create_schedule ...
+    config.schedule = ConfigDict()
+    config.schedule.learning_rate = 1e-4
+    config.schedule.schedule = "halving"  # or "constant", "cosine"
+    config.schedule.halve_every = 200_000
+    config.schedule.decay_factor = 0.5
+    config.schedule.final_learning_rate = 0.0
+    config.schedule.warmup_steps = 0
+    # ... and of jaxsr.training.optimizer.create_optimizer.
+    config.optimizer = ConfigDict()
+    config.optimizer.name = "adam"  # or "sgd"
+    config.optimizer.b1 = 0.9
+    config.optimizer.b2 = 0.999
+    config.optimizer.eps = 1e-8
+    config.optimizer.momentum = 0.9
+    config.optimizer.weight_decay = 0.0
+    config.optimizer.clip_norm = 0.0
+    config.optimizer.clip_update = 0.0
+    config.optimizer.layer_rates = ConfigDict()
+
+    config.train = ConfigDict()
+    config.train.loss = "l1"  # or "mse", "charbonnier"
+    config.train.supervision_weight = 1.0  # of intermediate predictions, if any
+    config.train.ema_decay = 0.999  # 0: no average of the parameters is kept
+    config.train.dtype = "float32"  # of the computation; or "bfloat16"
+    # When what happens: arguments of jaxsr.training.loop.Cadence.
+    config.train.steps = 1_000_000
+    config.train.max_minutes = placeholder(float)
+    config.train.log_every = 100
+    config.train.eval_every = 5_000
+    config.train.checkpoint_every = 1_000
+    config.train.keep_checkpoints = 3  # newest, beside the best
+
+    # Evaluation during training and at its end: jaxsr.benchmark.evaluate.
+    config.eval = ConfigDict()
+    config.eval.benchmarks = "Set5,Set14"
+    config.eval.protocol = "rgb"
+    config.eval.self_ensemble = False
+    return config

@@ -1,0 +1,58 @@
+"""What a person sees of a run: a bar on a terminal, a line now and then in a log file."""
+
+import logging
+import sys
+import time
+
+from tqdm import tqdm
+
+_log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Steps, images per second, loss, PSNR and time left; silent if not `enabled`.
+
+    On a terminal a bar is drawn; elsewhere `report` logs a line.
+    """
+
+    def __init__(self, *, steps: int, first_step: int, enabled: bool):
+        self._enabled = enabled
+        self._steps = steps
+        self._first_step = first_step
+        self._start = time.monotonic()
+        self._psnr: float | None = None
+        self._bar = tqdm(
+            total=steps,
+            initial=first_step,
+            unit="step",
+            desc="train",
+            dynamic_ncols=True,
+            disable=not (enabled and sys.stderr.isatty()),
+        )
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._bar.close()
+
+    def update(self) -> None:
+        """Counts one step."""
+        self._bar.update()
+
+    def report(self, step: int, numbers: dict[str, float]) -> None:
+        """Shows `loss`, `images_per_second` and, from then on, `psnr` where given."""
+        self._psnr = numbers.get("psnr", self._psnr)
+        shown = {
+            "loss": f"{numbers['loss']:.5f}",
+            "images/s": f"{numbers['images_per_second']:.1f}",
+        }
+        if self._psnr is not None:
+            shown["PSNR"] = f"{self._psnr:.2f} dB"
+        if not self._bar.disable:
+            self._bar.set_postfix(shown)
+        elif self._enabled:
+            each = (time.monotonic() - self._start) / (step - self._first_step)
+            left = tqdm.format_interval(int(each * (self._steps - step)))
+            text = ", ".join(f"{name} {value}" for name, value in shown.items())
+            _log.info("step %d/%d: %s, left %s", step, self._steps, text, left)

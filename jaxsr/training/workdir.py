@@ -1,0 +1,127 @@
+"""A run's folder: `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxsr import models
+from jaxsr.errors import InputError
+from jaxsr.training.checkpoints import Checkpoints
+
+# A run may go on with other values of these: they decide neither what is learned nor
+# in what order. A cosine schedule also depends on train.steps.
+_FREE_KEYS = (
+    "data.data_dir",
+    "data.memory_limit_gb",
+    "eval.",
+    "name",
+    "train.checkpoint_every",
+    "train.eval_every",
+    "train.keep_checkpoints",
+    "train.log_every",
+    "train.max_minutes",
+    "train.steps",
+)
+
+
+def create_model(config: ConfigDict) -> nn.Module:
+    """Returns the network of a config, computing in `config.train.dtype`.
+
+    Raises:
+        InputError: an unknown network, field or dtype.
+    """
+    dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+    if config.train.dtype not in dtypes:
+        raise InputError(
+            f"train.dtype: expected one of {', '.join(dtypes)}, got "
+            f"{config.train.dtype!r}"
+        )
+    return models.create(**config.model, dtype=dtypes[config.train.dtype])
+
+
+def claim_workdir(workdir: Path, config: ConfigDict) -> None:
+    """Makes the folder this config's, or finds that it is already.
+
+    Raises:
+        InputError: the folder holds a run of another config; the message names a key.
+    """
+    path = workdir / "config.json"
+    new = json.loads(config.to_json())
+    if path.exists():
+        before = _read_json(path)
+        free = [k for k in _FREE_KEYS if k != "train.steps" or not _is_cosine(config)]
+        for key, old, value in _differences(before, new):
+            if not key.startswith(tuple(free)):
+                raise InputError(
+                    f"{workdir} holds a run with {key}={old!r}, this config has "
+                    f"{value!r}: give another --workdir, or remove the folder"
+                )
+    workdir.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def load_run(
+    workdir: str | Path, *, step: str | int = "last"
+) -> tuple[ConfigDict, nn.Module, dict[str, Any], int]:
+    """Returns a run's config, network, variables and step, for use.
+
+    Args:
+        workdir: the folder that training wrote.
+        step: "last", "best" (highest PSNR in an evaluation during training: chosen on
+            the very sets it was evaluated on, so say so when you quote it), or a number.
+
+    Raises:
+        InputError: the folder holds no run, or no such checkpoint.
+    """
+    workdir = Path(workdir)
+    if not (workdir / "config.json").is_file():
+        raise InputError(f"{workdir}: no run of jaxsr here (no config.json)")
+    config = ConfigDict(_read_json(workdir / "config.json"))
+    model = create_model(config)
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        steps = checkpoints.steps()
+        if not steps:
+            raise InputError(f"{workdir}: the run has no checkpoint yet")
+        if step == "last":
+            chosen = steps[-1]
+        elif step == "best":
+            chosen = checkpoints.best_step() or steps[-1]
+        else:
+            chosen = int(step)
+        if chosen not in steps:
+            raise InputError(
+                f"{workdir}: no checkpoint of step {chosen}, there are {steps}"
+            )
+        channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+        template = jax.eval_shape(
+            model.init, jax.random.key(0), jnp.zeros((1, 16, 16, channels))
+        )
+        return config, model, checkpoints.restore_variables(chosen, template), chosen
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as JSON ({error})") from error
+
+
+def _is_cosine(config: ConfigDict) -> bool:
+    return config.schedule.schedule == "cosine"
+
+
+def _differences(before: Any, after: Any, prefix: str = "") -> list[tuple]:
+    """Returns (key, old, new) of each leaf that differs, absent ones as None."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return [] if before == after else [(prefix.rstrip("."), before, after)]
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        found += _differences(before.get(key), after.get(key), f"{prefix}{key}.")
+    return found

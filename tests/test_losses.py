@@ -1,0 +1,30 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.training.losses import charbonnier, get_loss, l1, mse
+
+_SR = jnp.array([[[[0.0], [0.5]], [[1.0], [0.25]]]])
+_HR = jnp.array([[[[0.0], [1.0]], [[0.0], [0.0]]]])
+
+
+def test_mse_is_mean_of_squares():
+    np.testing.assert_allclose(mse(_SR, _HR), (0.25 + 1 + 0.0625) / 4, rtol=1e-6)
+
+
+def test_l1_is_mean_of_absolutes():
+    np.testing.assert_allclose(l1(_SR, _HR), (0.5 + 1 + 0.25) / 4, rtol=1e-6)
+
+
+def test_charbonnier_of_equal_images_is_epsilon():
+    np.testing.assert_allclose(charbonnier(_HR, _HR), 1e-3, rtol=1e-6)
+
+
+def test_charbonnier_of_large_errors_is_l1():
+    np.testing.assert_allclose(charbonnier(_SR, _HR), l1(_SR, _HR), atol=1e-3)
+
+
+def test_get_loss_unknown_lists_those_that_exist():
+    with pytest.raises(InputError, match="'huber'.* mse, l1, charbonnier"):
+        get_loss("huber")

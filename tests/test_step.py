@@ -1,0 +1,141 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxsr import models
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize
+from jaxsr.training.losses import l1, mse
+from jaxsr.training.mesh import create_mesh, replicate, shard_batch
+from jaxsr.training.state import create_state, update_ema
+from jaxsr.training.step import make_train_step, supervised_loss
+
+
+def _rcbam():
+    # Without the picture's skip the last convolution does not start at zero, so that
+    # every gradient says something.
+    return models.create("rcbam", scale=2, features=8, depth=1, image_skip=False)
+
+
+def _batch(size=8, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "lr": rng.integers(0, 256, (size, 8, 8, 3), dtype=np.uint8),
+        "hr": rng.integers(0, 256, (size, 16, 16, 3), dtype=np.uint8),
+    }
+
+
+def _mesh(devices):
+    return jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("data",))
+
+
+def _one_step(model, mesh, *, optimizer=None, batch=None, loss=mse, **options):
+    # Plain gradient descent with rate 1: the update is the gradient itself.
+    optimizer = optimizer or optax.sgd(1.0)
+    state = create_state(model, optimizer, seed=0, channels=3, use_ema=True)
+    before = jax.device_get(state.params)
+    step = make_train_step(model, optimizer, loss, mesh=mesh, **options)
+    batch = batch or _batch()
+    state, metrics = step(replicate(state, mesh), shard_batch(batch, mesh))
+    return before, jax.device_get(state), jax.device_get(metrics)
+
+
+@pytest.mark.parametrize("devices", [2, 8])
+def test_make_train_step_gradient_equals_single_device(devices):
+    model = _rcbam()
+    _, one, one_metrics = _one_step(model, _mesh(1))
+    _, many, many_metrics = _one_step(model, _mesh(devices))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        one.params,
+        many.params,
+    )
+    np.testing.assert_allclose(one_metrics["loss"], many_metrics["loss"], rtol=1e-6)
+    np.testing.assert_allclose(
+        one_metrics["grad_norm"], many_metrics["grad_norm"], rtol=1e-4
+    )
+
+
+def test_make_train_step_gradient_equals_plain_autodiff():
+    model = _rcbam()
+    batch = _batch()
+    before, state, metrics = _one_step(model, _mesh(8), batch=batch)
+
+    def loss(params):
+        sr = model.apply({"params": params}, jnp.asarray(batch["lr"] / np.float32(255)))
+        return jnp.mean((sr - batch["hr"] / np.float32(255)) ** 2)
+
+    value, grads = jax.value_and_grad(loss)(before)
+    np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
+    jax.tree.map(
+        lambda p, g, q: np.testing.assert_allclose(p - g, q, rtol=1e-4, atol=1e-6),
+        before,
+        grads,
+        state.params,
+    )
+
+
+class _Normed(nn.Module):
+    scale: int = 2
+    channels: int = 3
+
+    @nn.compact
+    def __call__(self, lr, *, train=False):
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="bn")(lr)
+        half = nn.Conv(3, (3, 3), name="conv")(x)
+        sr = jnp.repeat(jnp.repeat(half, 2, 1), 2, 2)
+        if train:
+            self.sow("supervision", "half", half)
+        return sr
+
+
+def test_make_train_step_updates_running_statistics_over_all_devices():
+    batch = _batch()
+    _, state, _ = _one_step(_Normed(), _mesh(8), batch=batch)
+    mean = (batch["lr"] / 255.0).mean((0, 1, 2))
+    np.testing.assert_allclose(
+        state.model_state["batch_stats"]["bn"]["mean"], 0.1 * mean, rtol=1e-5
+    )
+    assert "supervision" not in state.model_state
+
+
+def test_supervised_loss_compares_small_predictions_with_shrunk_hr():
+    hr = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+    half = np.zeros((1, 4, 4, 3), np.float32)
+    value = supervised_loss(
+        l1, jnp.asarray(hr), {"half": (half,)}, jnp.asarray(hr), 0.5
+    )
+    expected = 0.5 * np.abs(imresize(hr[0], 1 / 2)).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_make_train_step_weighs_supervision():
+    _, _, without = _one_step(_Normed(), _mesh(1), supervision_weight=0.0)
+    _, _, with_it = _one_step(_Normed(), _mesh(1), supervision_weight=1.0)
+    assert with_it["loss"] > without["loss"] * 1.1
+
+
+def test_update_ema_warms_up_then_holds_the_decay():
+    ema = update_ema({"w": 0.0}, {"w": 1.0}, decay=0.999, step=jnp.int32(0))
+    np.testing.assert_allclose(ema["w"], 0.9, rtol=1e-6)
+    ema = update_ema({"w": 0.0}, {"w": 1.0}, decay=0.999, step=jnp.int32(10**6))
+    np.testing.assert_allclose(ema["w"], 0.001, rtol=1e-3)
+
+
+def test_create_state_same_seed_same_parameters():
+    model = _rcbam()
+    states = [
+        create_state(model, optax.sgd(1.0), seed=s, channels=3, use_ema=False)
+        for s in (1, 1, 2)
+    ]
+    heads = [state.params["head"]["kernel"] for state in states]
+    np.testing.assert_array_equal(heads[0], heads[1])
+    assert not np.array_equal(heads[0], heads[2])
+
+
+def test_create_mesh_batch_not_divisible_names_the_numbers():
+    with pytest.raises(InputError, match=r"data.batch_size: 12 .* 8 cpu devices"):
+        create_mesh(12)

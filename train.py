@@ -1,0 +1,183 @@
+"""Trains a network: python train.py --config=configs/rcbam_x2.py
+
+The same command again continues a run that was stopped. A recipe is chosen behind a
+colon (--config=configs/rcbam_x2.py:sample), a single key on the command line
+(--config.train.max_minutes=55). Everything the run writes lies in --workdir.
+"""
+
+import contextlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import ConfigDict, config_flags
+
+from jaxsr import benchmark, models
+from jaxsr.data import open_benchmark, open_source
+from jaxsr.errors import reports_input_errors
+from jaxsr.inference import Upscaler
+from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.loop import Cadence, fit
+from jaxsr.training.losses import get_loss
+from jaxsr.training.mesh import create_mesh, replicate
+from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.state import TrainState, create_state
+from jaxsr.training.step import make_train_step
+from jaxsr.training.workdir import claim_workdir, create_model
+
+_log = logging.getLogger("jaxsr")
+
+
+def train(config: ConfigDict, workdir: Path) -> TrainState:
+    """Runs a config until its end, time limit or a signal; returns the last state."""
+    # Whatever can be wrong with the config is found before the first step.
+    model = create_model(config)
+    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+    mesh = create_mesh(config.data.batch_size)
+    loss = get_loss(config.train.loss)
+    schedule = create_schedule(**config.schedule, steps=config.train.steps)
+    optimizer = create_optimizer(schedule, **config.optimizer)
+    source = open_source(config.data.train, data_dir=config.data.data_dir)
+    for name in _benchmarks(config):
+        open_benchmark(name, data_dir=config.data.data_dir)
+    claim_workdir(workdir, config)
+
+    first_process = jax.process_index() == 0
+    with contextlib.ExitStack() as resources:
+        checkpoints = resources.enter_context(
+            Checkpoints(workdir, keep=config.train.keep_checkpoints)
+        )
+        state = create_state(
+            model,
+            optimizer,
+            seed=config.seed,
+            channels=channels,
+            use_ema=config.train.ema_decay > 0,
+        )
+        state = replicate(state, mesh)
+        state = checkpoints.restore(state) or state
+        first_step = int(state.step)
+        if first_step:
+            _log.info("%s: continuing from step %d", workdir, first_step)
+
+        log = MetricLog(workdir, first_step=first_step) if first_process else None
+        if log is not None:
+            resources.enter_context(log)
+        state = fit(
+            state,
+            make_train_step(
+                model,
+                optimizer,
+                loss,
+                mesh=mesh,
+                ema_decay=config.train.ema_decay,
+                supervision_weight=config.train.supervision_weight,
+            ),
+            _batches(config, source, channels=channels, start_step=first_step),
+            mesh=mesh,
+            cadence=Cadence(
+                steps=config.train.steps,
+                max_minutes=config.train.max_minutes,
+                log_every=config.train.log_every,
+                eval_every=config.train.eval_every,
+                checkpoint_every=config.train.checkpoint_every,
+            ),
+            checkpoints=checkpoints,
+            log=log,
+            evaluate=_evaluation(config, model, log) if first_process else None,
+        )
+        if first_process:
+            _report(config, model, state, workdir)
+    return state
+
+
+def _benchmarks(config: ConfigDict) -> list[str]:
+    return [name for name in config.eval.benchmarks.split(",") if name]
+
+
+def _batches(config: ConfigDict, source, *, channels: int, start_step: int):
+    from jaxsr.data.tf_pipeline import make_batches  # TensorFlow takes seconds to load
+
+    return make_batches(
+        source,
+        scale=config.model.scale,
+        patch_size=config.data.patch_size,
+        batch_size=config.data.batch_size,
+        augment=config.data.augment,
+        memory_limit_gb=config.data.memory_limit_gb,
+        channels=channels,
+        seed=config.seed,
+        start_step=start_step,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+def _score(config: ConfigDict, model, variables) -> dict[str, Any]:
+    upscaler = Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
+    return benchmark.evaluate(
+        upscaler,
+        _benchmarks(config),
+        scale=config.model.scale,
+        protocol=config.eval.protocol,
+        data_dir=config.data.data_dir,
+    )
+
+
+def _evaluation(config: ConfigDict, model, log: MetricLog | None):
+    def evaluate(variables, step: int) -> dict[str, float]:
+        sets = _score(config, model, variables)["benchmarks"]
+        numbers = {
+            f"{name}/{metric}": scores[metric]
+            for name, scores in sets.items()
+            for metric in ("psnr", "ssim")
+        }
+        return {"psnr": next(iter(sets.values()))["psnr"], **numbers}
+
+    return evaluate if _benchmarks(config) else None
+
+
+def _report(config: ConfigDict, model, state: TrainState, workdir: Path) -> None:
+    """Writes and prints the run's row of the table, and a picture to look at."""
+    if not _benchmarks(config):
+        return
+    ours = _score(config, model, state.variables())
+    ours |= {"config": config.name, "step": int(state.step)}
+    bicubic = _score(config, models.create("bicubic", scale=config.model.scale), {})
+    (workdir / "results.json").write_text(json.dumps(ours, indent=2) + "\n")
+    table = benchmark.markdown_table([bicubic, ours])
+    (workdir / "results.md").write_text(table + "\n")
+    print(table)
+
+
+def _set_up_logging() -> None:
+    """Shows what jaxsr has to say, and of everything else only errors."""
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger().setLevel(logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = False
+
+
+def main(argv) -> None:
+    del argv
+    _set_up_logging()
+    config = _CONFIG.value
+    workdir = Path(flags.FLAGS.workdir or f"runs/{config.name}")
+    train(config, workdir)
+
+
+if __name__ == "__main__":
+    _CONFIG = config_flags.DEFINE_config_file(
+        "config", None, "configs/<name>.py, or configs/<name>.py:<recipe>."
+    )
+    flags.DEFINE_string("workdir", None, "The run's folder; default runs/<name>.")
+    flags.mark_flag_as_required("config")
+    app.run(reports_input_errors(main))
