@@ -1,0 +1,206 @@
+"""The `jaxsr` command: each subcommand reads its arguments and calls a part of jaxsr.
+
+Parts are imported by the subcommand that needs them: `jaxsr --version` imports nothing,
+and only `jaxsr data` imports what may import TensorFlow.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import jaxsr
+from jaxsr.errors import InputError, reports_input_errors
+
+
+@reports_input_errors
+def main(arguments: Sequence[str] | None = None) -> int | None:
+    """Runs the command line `arguments` (the process's own by default).
+
+    Returns the exit code: 0, 1 when some pictures could not be read, 2 for bad input.
+    """
+    # Before TensorFlow or XLA are loaded: only errors, so that ours can be seen.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    options = _parser().parse_args(arguments)
+    return options.command(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxsr", description="Single-image super-resolution in JAX."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"jaxsr {jaxsr.__version__}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    upscale = commands.add_parser(
+        "upscale",
+        help="enlarge pictures",
+        description="Enlarge pictures. Without weights this is bicubic interpolation.",
+    )
+    upscale.add_argument("inputs", nargs="+", metavar="IN", help="files and folders")
+    upscale.add_argument(
+        "-o", "--out", required=True, help="folder, or for one file a file name"
+    )
+    upscale.add_argument("--scale", type=int, help="factor; weights know their own")
+    upscale.add_argument("--model", help="network: see `jaxsr models`")
+    trained = upscale.add_mutually_exclusive_group()
+    trained.add_argument("--weights", metavar="FILE", help="a .safetensors file")
+    trained.add_argument("--workdir", metavar="RUN", help="a folder of train.py")
+    upscale.add_argument(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="side of the tiles in pixels of the input; 0 never tiles; by default only "
+        "large pictures are tiled",
+    )
+    upscale.add_argument(
+        "--overlap",
+        type=int,
+        default=32,
+        metavar="N",
+        help="pixels of the input that neighbouring tiles share",
+    )
+    upscale.add_argument(
+        "--self-ensemble",
+        action="store_true",
+        help="average over 8 flips and turns: better, 8 times slower",
+    )
+    upscale.add_argument(
+        "--overwrite", action="store_true", help="replace existing results"
+    )
+    upscale.set_defaults(command=_upscale)
+
+    score = commands.add_parser(
+        "score",
+        help="PSNR and SSIM of pictures made by any program",
+        description="Compare the pictures of two folders, paired by name "
+        "(a suffix such as _x2 is allowed).",
+    )
+    score.add_argument("sr_folder", metavar="SR_FOLDER")
+    score.add_argument("hr_folder", metavar="HR_FOLDER")
+    score.add_argument("--scale", type=int, required=True)
+    score.add_argument("--protocol", default="rgb", help="rgb (default) or classic")
+    score.add_argument("--json", metavar="FILE", help="write every number there")
+    score.set_defaults(command=_score)
+
+    data = commands.add_parser("data", help="look after data sets")
+    data_commands = data.add_subparsers(required=True, metavar="COMMAND")
+    check = data_commands.add_parser(
+        "check",
+        help="count images, check pairs and sizes, compare LR with exact bicubic",
+    )
+    check.add_argument("source", metavar="SOURCE", help="e.g. div2k, folder:PATH")
+    check.add_argument("--scale", type=int, default=2)
+    check.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
+    check.set_defaults(command=_data_check)
+
+    models = commands.add_parser("models", help="list the networks")
+    models.add_argument("--scale", type=int, default=2)
+    models.set_defaults(command=_models)
+    return parser
+
+
+def _upscale(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from jaxsr.inference import plan_files, upscale_files
+
+    pairs = plan_files(options.inputs, options.out, overwrite=options.overwrite)
+    upscaler = _upscaler(options)
+    failed = 0
+    results = upscale_files(upscaler, pairs)
+    # disable=None: no bar where the output is not a terminal.
+    for _, error in tqdm(results, total=len(pairs), unit="picture", disable=None):
+        if error is not None:
+            if len(pairs) == 1:
+                raise error
+            failed += 1
+            tqdm.write(f"skipped: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _upscaler(options: argparse.Namespace):
+    from jaxsr.inference import Upscaler
+    from jaxsr.models import create
+    from jaxsr.weights import load_upscaler
+
+    settings = {
+        "tile": options.tile,
+        "overlap": options.overlap,
+        "self_ensemble": options.self_ensemble,
+    }
+    if options.weights:
+        return load_upscaler(
+            options.weights, model=options.model, scale=options.scale, **settings
+        )
+    if options.workdir:
+        from jaxsr.training.workdir import load_run
+
+        config, model, variables, _ = load_run(options.workdir)
+        network = config.to_dict()["model"]
+        held = network["name"], network["scale"]
+        asked = options.model or held[0], options.scale or held[1]
+        if asked != held:
+            raise InputError(
+                f"{options.workdir}: expected a run of {asked[0]} x{asked[1]}, "
+                f"got {held[0]} x{held[1]}"
+            )
+        return Upscaler(model, variables, **settings)
+    if options.scale is None:
+        raise InputError("pass --scale, e.g. --scale 2")
+    name = options.model or "bicubic"
+    if name != "bicubic":
+        create(name, scale=options.scale)  # a wrong name is the first thing to say
+        raise InputError(
+            f"{name} needs trained parameters: pass --weights FILE.safetensors, or "
+            "--workdir RUN of a run of train.py"
+        )
+    return Upscaler(create(name, scale=options.scale, channels=3), {}, **settings)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from jaxsr.benchmark import markdown_table, score_folders, write_result
+
+    results = score_folders(
+        options.sr_folder,
+        options.hr_folder,
+        scale=options.scale,
+        protocol=options.protocol,
+    )
+    print(markdown_table(results))
+    if options.json:
+        write_result(options.json, results)
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from jaxsr.data.check import check_source
+
+    report = check_source(
+        options.source, scale=options.scale, data_dir=options.data_dir
+    )
+    for line in report.lines():
+        print(line)
+    return 0 if report.ok else 1
+
+
+def _models(options: argparse.Namespace) -> None:
+    from jaxsr.models import create, list_models
+    from jaxsr.weights import parameter_count
+
+    print(f"{'network':<16}{'channels':>8}{f'parameters x{options.scale}':>20}")
+    for name in list_models():
+        try:
+            model = create(name, scale=options.scale)
+            count = f"{parameter_count(model):,}"
+        except InputError:  # this network does not have this scale
+            print(f"{name:<16}{'':>8}{'-':>20}")
+            continue
+        print(f"{name:<16}{getattr(model, 'channels'):>8}{count:>20}")  # noqa: B009
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""The command line, run in this process: exit codes, messages, files."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxsr
+from configs import base
+from jaxsr.cli import main
+from jaxsr.imaging import read_image, write_image
+from jaxsr.inference import Upscaler
+from jaxsr.models import create, list_models
+from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.state import create_state
+from jaxsr.training.workdir import claim_workdir, create_model
+from jaxsr.weights import save_weights
+
+
+def picture(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        write_image(folder / name, picture(6, 7, 3))
+    return folder
+
+
+@pytest.fixture
+def error_line(capsys):
+    """Returns the one line that the command printed on stderr."""
+
+    def read() -> str:
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return read
+
+
+def test_upscale_folder_bicubic(photos, tmp_path):
+    out = tmp_path / "deep" / "out"
+    assert main(["upscale", str(photos), "-o", str(out), "--scale", "3"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png"]
+    upscaler = Upscaler(create("bicubic", scale=3, channels=3), {})
+    expected = upscaler(read_image(photos / "a.png"))
+    np.testing.assert_array_equal(read_image(out / "a.png"), expected)
+
+
+def test_upscale_file_to_file(photos, tmp_path):
+    target = tmp_path / "big.bmp"
+    command = ["upscale", str(photos / "a.png"), "-o", str(target), "--scale", "2"]
+    assert main(command) == 0
+    assert read_image(target).shape == (12, 14, 3)
+
+
+def test_upscale_existing_result(photos, tmp_path, error_line):
+    target = tmp_path / "a.png"
+    target.write_bytes(b"precious")
+    command = ["upscale", str(photos / "a.png"), "-o", str(tmp_path), "--scale", "2"]
+    assert main(command) == 2
+    assert error_line() == f"error: {target} exists already: pass --overwrite to " + (
+        "replace it"
+    )
+    assert target.read_bytes() == b"precious"
+    assert main([*command, "--overwrite"]) == 0
+    assert read_image(target).shape == (12, 14, 3)
+
+
+def test_upscale_onto_itself(photos, error_line):
+    before = (photos / "a.png").read_bytes()
+    command = ["upscale", str(photos), "-o", str(photos), "--scale", "2", "--overwrite"]
+    assert main(command) == 2
+    assert "would overwrite an input picture" in error_line()
+    assert (photos / "a.png").read_bytes() == before
+
+
+def test_upscale_unreadable_in_folder(photos, tmp_path, error_line):
+    broken = photos / "a.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    out = tmp_path / "out"
+    assert main(["upscale", str(photos), "-o", str(out), "--scale", "2"]) == 1
+    assert error_line().startswith(f"skipped: {broken}: ")
+    assert [path.name for path in out.iterdir()] == ["b.png"]
+
+
+def test_upscale_unreadable_file(tmp_path, error_line):
+    fake = tmp_path / "fake.png"
+    fake.write_text("no picture")
+    out = tmp_path / "out"
+    assert main(["upscale", str(fake), "-o", str(out), "--scale", "2"]) == 2
+    assert error_line().startswith(f"error: {fake}: ")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "pass --scale"),
+        (["--scale", "0"], "scale must be a whole number of at least 1, got 0"),
+        (["--scale", "2", "--model", "rcbam"], "rcbam needs trained parameters: pass"),
+        (["--scale", "2", "--model", "nonet"], "unknown model 'nonet': expected one"),
+        (["--scale", "2", "--tile", "5"], "tile must be 0 (never) or at least 64"),
+        (["--weights", "absent.st"], "absent.st: no such weights file"),
+        (["--workdir", "absent"], "absent: no run of jaxsr here"),
+    ],
+)
+def test_upscale_wrong_options(photos, tmp_path, error_line, options, message):
+    out = tmp_path / "out"
+    assert main(["upscale", str(photos), "-o", str(out), *options]) == 2
+    line = error_line()
+    assert line.startswith("error: ") and message in line
+    assert not out.exists()
+
+
+def test_upscale_missing_and_empty_inputs(tmp_path, error_line):
+    (tmp_path / "empty").mkdir()
+    for name in ("absent", "empty"):
+        path = str(tmp_path / name)
+        assert main(["upscale", path, "-o", str(tmp_path), "--scale", "2"]) == 2
+        assert path in error_line()
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network with parameters, in the layout of `model.init`."""
+    model = create("espcn", scale=2)
+    return model, jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+
+
+@pytest.fixture
+def weights(network, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, network[1], model="espcn", fields={"scale": 2}, metadata={})
+    return path
+
+
+def test_upscale_weights(network, weights, photos, tmp_path, error_line):
+    command = ["upscale", str(photos), "--weights", str(weights), "-o"]
+    assert main([*command, str(tmp_path / "out"), "--model", "espcn"]) == 0
+    expected = Upscaler(*network)(read_image(photos / "b.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "b.png"), expected)
+
+    assert main([*command, str(tmp_path / "more"), "--scale", "4"]) == 2
+    assert "expected weights of espcn x4, got espcn x2" in error_line()
+
+
+def test_upscale_tile_and_self_ensemble(network, weights, tmp_path):
+    source, target = tmp_path / "in.png", tmp_path / "out.png"
+    write_image(source, picture(30, 20, 3))
+    options = ["--tile", "16", "--overlap", "4", "--self-ensemble"]
+    command = ["upscale", str(source), "-o", str(target), *options]
+    assert main([*command, "--weights", str(weights)]) == 0
+    upscaler = Upscaler(*network, tile=16, overlap=4, self_ensemble=True)
+    np.testing.assert_array_equal(read_image(target), upscaler(read_image(source)))
+
+
+def test_upscale_workdir(photos, tmp_path, error_line):
+    config = base.get_config()
+    config.update({"name": "run", "model": {"name": "espcn", "scale": 2}})
+    model = create_model(config)
+    state = create_state(model, optax.sgd(0.1), seed=0, channels=1, use_ema=False)
+    workdir = tmp_path / "run"
+    claim_workdir(workdir, config)
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(state)
+
+    command = ["upscale", str(photos), "--workdir", str(workdir), "-o"]
+    assert main([*command, str(tmp_path / "out")]) == 0
+    expected = Upscaler(model, state.variables())(read_image(photos / "a.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), expected)
+
+    assert main([*command, str(tmp_path / "more"), "--scale", "3"]) == 2
+    assert "run: expected a run of espcn x3, got espcn x2" in error_line()
+
+
+def test_score_published(data_dir, tmp_path, capsys):
+    sr, hr = data_dir / "published/RCAN_Set5/X2", data_dir / "benchmarks/Set5/HR"
+    path = tmp_path / "score.json"
+    command = ["score", str(sr), str(hr), "--scale", "2", "--json", str(path)]
+    assert main(command) == 0
+    assert "| 38.27 / 0.9614 |" in capsys.readouterr().out
+    assert len(json.loads(path.read_text())["benchmarks"]["Set5"]["images"]) == 5
+
+
+def test_score_wrong_options(photos, tmp_path, error_line):
+    command = ["score", str(photos), str(photos), "--scale", "2", "--protocol", "best"]
+    assert main(command) == 2
+    assert "best" in error_line()
+    assert main(["score", str(photos), str(tmp_path / "absent"), "--scale", "2"]) == 2
+    assert "absent" in error_line()
+
+
+def test_models_lists_every_network(capsys):
+    assert main(["models", "--scale", "7"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = {name: row for name, *row in lines[1:]}
+    assert list(rows) == list_models()
+    assert rows["bicubic"] == ["1", "0"]
+    # ESPCN's last convolution has 32 inputs and an output for each of 7 x 7 pixels.
+    assert rows["espcn"] == ["1", f"{21_284 + (7 * 7 - 2 * 2) * (32 * 9 + 1):,}"]
+    assert rows["edsr"] == ["-"]  # no x7
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"jaxsr {jaxsr.__version__}\n"
