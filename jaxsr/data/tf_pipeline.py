@@ -6,8 +6,10 @@ a batch without talking to each other. Images are uint8 throughout.
 """
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -21,12 +23,16 @@ from jaxsr.errors import InputError
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 try:
-    import tensorflow as tf
+    import tensorflow
 except ModuleNotFoundError as missing:
     raise InputError(
         "the tf.data pipeline needs TensorFlow: "
         "python -m pip install 'jaxsr-superres[train]'"
     ) from missing
+
+# Type checkers know TensorFlow by stubs that lack operators and newer functions.
+tf: Any = tensorflow
+Tensor = Any
 
 # The accelerator is JAX's: TensorFlow would otherwise claim all its memory.
 tf.config.set_visible_devices([], "GPU")
@@ -104,7 +110,7 @@ def make_batches(
     kept.fill(threads, progress)
     local_size = batch_size // process_count
 
-    def cut(position: tf.Tensor) -> dict[str, tf.Tensor]:
+    def cut(position: Tensor) -> dict[str, Tensor]:
         step, row = position // local_size, position % local_size
         number = step * batch_size + process_index * local_size + row
         index = tf.random.experimental.index_shuffle(
@@ -139,11 +145,10 @@ def make_batches(
     options.autotune.enabled = False
     options.threading.private_threadpool_size = threads
     options.threading.max_intra_op_parallelism = 1
-    batches = dataset.with_options(options).as_numpy_iterator()
-    return _raising(batches, failures)
+    return _Batches(dataset.with_options(options).as_numpy_iterator(), failures)
 
 
-def _turn(patch: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+def _turn(patch: Tensor, draws: Tensor) -> Tensor:
     """Returns the patch flipped along either axis and transposed where drawn."""
     side, _, channels = patch.shape
     patch = tf.reverse(patch, tf.boolean_mask([0, 1], draws[:2]))
@@ -191,10 +196,10 @@ class _KeptPairs:
                     self._kept += 1
                     bar.update()
 
-    def rows(self, index: tf.Tensor) -> list[tf.Tensor]:
+    def rows(self, index: Tensor) -> list[Tensor]:
         """Returns LR and HR image `index` as rows, in a traced function."""
 
-        def from_memory() -> list[tf.Tensor]:
+        def from_memory() -> list[Tensor]:
             return [
                 tf.raw_ops.TensorListGetItem(
                     input_handle=images,
@@ -205,7 +210,7 @@ class _KeptPairs:
                 for images in self._lists
             ]
 
-        def from_source() -> list[tf.Tensor]:
+        def from_source() -> list[Tensor]:
             pair = tf.numpy_function(
                 lambda i: [_rows(image) for image in self._read(i)],
                 [index],
@@ -218,7 +223,7 @@ class _KeptPairs:
         return tf.cond(index < self._kept, from_memory, from_source)
 
 
-def _empty_list(count: int) -> tf.Tensor:
+def _empty_list(count: int) -> Tensor:
     return tf.raw_ops.TensorListReserve(
         element_shape=-1, num_elements=count, element_dtype=tf.uint8
     )
@@ -247,13 +252,21 @@ def _memory_limit(gigabytes: float | None) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _raising(
-    batches: Iterator[dict[str, np.ndarray]], failures: list[Exception]
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the batches; an error of reading comes out as itself, not TensorFlow's."""
-    try:
-        yield from batches
-    except Exception:
-        if failures:
-            raise failures[0] from None
-        raise
+class _Batches(Iterator[dict[str, np.ndarray]]):
+    """The batches; an error of reading comes out as itself, not as TensorFlow's."""
+
+    def __init__(self, batches: Iterator, failures: list[Exception]):
+        self._held = [batches]
+        self._failures = failures
+        # TensorFlow waits for reads under way when its iterator goes, and a read can
+        # no longer enter Python once that is shutting down: without this, which runs
+        # before, programs hang at their end.
+        weakref.finalize(self, self._held.clear)
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        try:
+            return next(self._held[0])
+        except Exception:
+            if self._failures:
+                raise self._failures[0] from None
+            raise
