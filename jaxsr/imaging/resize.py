@@ -7,9 +7,10 @@ kernel (a = -0.5) is stretched by `1 / scale` on the way down; rows first, then 
 Integer images are rounded half up and clipped after each of the two passes.
 """
 
+import contextlib
 import math
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,11 @@ import numpy as np
 from jaxsr.errors import InputError
 
 Edge = Literal["symmetric", "replicate"]
+
+# Longest repeat of the weights, in output or input pixels, that is unrolled.
+_MAX_PERIOD = 16
+# Weights this small are rounding errors of weights that are 0.
+_NOISE = 1e-12
 
 
 def imresize(
@@ -63,9 +69,8 @@ def imresize(
             )
         scales = [out / n for out, n in zip(lengths, sizes, strict=True)]
     for axis in np.argsort(scales, kind="stable"):
-        weights, taps = _contributions(
-            sizes[axis], lengths[axis], scales[axis], antialias, edge
-        )
+        weights, taps = _contributions(lengths[axis], scales[axis], antialias)
+        taps = _fold(taps, sizes[axis], edge)
         rows = np.ascontiguousarray(np.moveaxis(image, axis, 0))
         flat = _weigh_rows(rows.reshape(len(rows), -1), weights, taps)
         image = np.moveaxis(flat.reshape(-1, *rows.shape[1:]), 0, axis)
@@ -97,24 +102,21 @@ def imresize_jnp(
         raise InputError(
             f"imresize_jnp: expected [..., H, W, C] pixels, got shape {images.shape}"
         )
-    _check_dtype(images.dtype)
+    dtype = images.dtype
+    _check_dtype(dtype)
     factor = _check_scale(scale)
+    if jnp.issubdtype(dtype, jnp.floating):
+        images = images.astype(jnp.promote_types(dtype, jnp.float32))
     for axis in (images.ndim - 3, images.ndim - 2):
-        length = images.shape[axis]
-        weights, taps = _contributions(
-            length, _output_length(length, factor), factor, antialias, edge
+        before, length, after = (
+            images.shape[:axis],
+            images.shape[axis],
+            images.shape[axis + 1 :],
         )
-        shape = [1] * images.ndim
-        shape[axis] = -1
-        total = jnp.zeros((), jnp.float32)
-        for weight, tap in zip(weights.T, taps.T, strict=True):
-            column = jnp.asarray(weight.reshape(shape), jnp.float32)
-            total = total + column * jnp.take(images, tap, axis=axis)
-        if jnp.issubdtype(images.dtype, jnp.integer):
-            top = jnp.iinfo(images.dtype).max
-            total = jnp.clip(jnp.floor(total + 0.5), 0, top)
-        images = total.astype(images.dtype)
-    return images
+        rows = images.reshape(math.prod(before), length, math.prod(after))
+        rows = _resize_rows_jnp(rows, factor, antialias, edge)
+        images = rows.reshape(*before, -1, *after)
+    return images.astype(dtype)
 
 
 def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
@@ -156,9 +158,12 @@ def _keys(x: np.ndarray) -> np.ndarray:
 
 
 def _contributions(
-    length: int, out_length: int, scale: float, antialias: bool, edge: Edge
+    out_length: int, scale: float, antialias: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns weights and input indices, both `[out_length, taps]`, for one axis."""
+    """Returns weights and input indices, both `[out_length, taps]`, for one axis.
+
+    Indices may lie outside the image; `_fold` brings them back.
+    """
     stretch = scale if antialias and scale < 1 else 1.0
     width = 4 / stretch
     centre = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
@@ -167,8 +172,7 @@ def _contributions(
     weights = stretch * _keys(stretch * (centre[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
     used = weights.any(axis=0)
-    indices = _fold(taps[:, used].astype(np.int64) - 1, length, edge)
-    return weights[:, used], indices
+    return weights[:, used], taps[:, used].astype(np.int64) - 1
 
 
 def _fold(indices: np.ndarray, length: int, edge: Edge) -> np.ndarray:
@@ -198,3 +202,109 @@ def _weigh_rows(rows: np.ndarray, weights: np.ndarray, taps: np.ndarray) -> np.n
             total = np.clip(np.floor(total + 0.5), 0, np.iinfo(rows.dtype).max)
         result[block] = total
     return result
+
+
+def _resize_rows_jnp(
+    rows: jax.Array, scale: float, antialias: bool, edge: Edge
+) -> jax.Array:
+    """Returns `[A, length, B]` resized along its middle axis.
+
+    Scales are nearly always ratios p / q of small numbers, so that weights repeat every
+    p output rows, and input rows advance by q meanwhile: away from the edges each of
+    the p phases is a weighted sum of strided slices, which compiles to a vectorised
+    loop without any gather. Edges, and scales that are no such ratio, gather rows.
+    """
+    length = rows.shape[1]
+    out_length = _output_length(length, scale)
+    weights, taps = _contributions(out_length, scale, antialias)
+    exact = jnp.issubdtype(rows.dtype, jnp.floating) or _float32_suffices(
+        weights, rows.dtype
+    )
+    ratio = Fraction(scale).limit_denominator(_MAX_PERIOD)
+    period, stride = ratio.numerator, ratio.denominator
+    start = stop = out_length // 2
+    inner = jnp.zeros((rows.shape[0], 0, rows.shape[2]), rows.dtype)
+    if exact and period <= _MAX_PERIOD and abs(ratio - scale) < 1e-12 * scale:
+        matters = np.abs(weights) > _NOISE
+        outside = np.flatnonzero(
+            (matters & ((taps < 0) | (taps >= length))).any(axis=1)
+        )
+        first = int(max(outside[outside < start], default=-1)) + 1
+        last = int(min(outside[outside >= start], default=out_length))
+        blocks = (last - first) // period
+        if blocks:
+            start, stop = first, first + blocks * period
+            phases = []
+            for row in range(start, start + period):
+                used = matters[row]
+                slices = [
+                    rows[:, tap : tap + (blocks - 1) * stride + 1 : stride]
+                    for tap in taps[row, used].tolist()
+                ]
+                phases.append(_weighted_sum(slices, weights[row, used], rows.dtype))
+            inner = phases[0] if period == 1 else jnp.stack(phases, axis=2)
+            inner = inner.reshape(rows.shape[0], stop - start, rows.shape[2])
+
+    def gather(part: slice) -> jax.Array:
+        folded = _fold(taps[part], length, edge).T
+        columns = weights[part].T[:, :, None]
+        pieces = [rows[:, indices] for indices in folded]
+        return _weighted_sum(pieces, columns, rows.dtype, exact=exact)
+
+    # Not jnp.concatenate: XLA would fuse that into the second pass, which would then
+    # compute the first one anew for each of its taps (four times slower on CPU).
+    result = jnp.pad(inner, ((0, 0), (start, out_length - stop), (0, 0)))
+    if start:
+        result = result.at[:, :start].set(gather(slice(0, start)))
+    if stop < out_length:
+        result = result.at[:, stop:].set(gather(slice(stop, None)))
+    return result
+
+
+def _weighted_sum(
+    pieces: list[jax.Array], weights: np.ndarray, dtype: np.dtype, exact: bool = True
+) -> jax.Array:
+    """Returns `sum_k weights[k] * pieces[k]`, rounded and clipped for an integer dtype.
+
+    With `exact` false, every product and sum is rounded to float64 in turn, as NumPy
+    and MATLAB do it, since the last bit decides which way a tie goes. The compiler
+    contracts `a * b + c` into one rounding; splitting each weight into two halves whose
+    products with 16-bit pixels are exact makes contraction harmless.
+    """
+    if jnp.issubdtype(dtype, jnp.floating):
+        terms = zip(weights, pieces, strict=True)
+        return sum(
+            (jnp.asarray(weight, dtype) * piece for weight, piece in terms),
+            start=jnp.zeros((), dtype),
+        )
+    top = jnp.iinfo(dtype).max
+    with contextlib.nullcontext() if exact else jax.enable_x64(True):
+        work = jnp.float32 if exact else jnp.float64
+        total: Any = 0.0
+        for weight, piece in zip(weights, pieces, strict=True):
+            pixels = piece.astype(work)
+            high = np.asarray(weight, np.float32)
+            product = jnp.asarray(high, work) * pixels
+            if not exact:
+                product += jnp.asarray(weight - high.astype(np.float64)) * pixels
+            total = total + product
+        return jnp.clip(jnp.floor(total + 0.5), 0, top).astype(dtype)
+
+
+def _float32_suffices(weights: np.ndarray, dtype: np.dtype) -> bool:
+    """Returns whether float32 sums round integer pixels as exact arithmetic does."""
+    top = int(jnp.iinfo(dtype).max)
+    gain = np.abs(weights).sum(axis=1).max()
+    distinct = np.unique(np.abs(weights).round(14))
+    if len(distinct) > 100:
+        return False
+    fractions = [Fraction(w).limit_denominator(2**20) for w in distinct.tolist()]
+    if any(abs(f - w) > 1e-12 for f, w in zip(fractions, distinct, strict=True)):
+        return False
+    denominator = math.lcm(*(f.denominator for f in fractions))
+    if denominator & (denominator - 1) == 0:
+        # Every partial sum is a multiple of 1 / denominator: all are exact.
+        return denominator * top * gain < 2**24
+    # An odd denominator allows no tie: sums stay 1 / (2 denominator) away from one.
+    error = 2**-24 * (2 * weights.shape[1] + 1) * top * gain
+    return denominator % 2 == 1 and error < 0.5 / denominator
