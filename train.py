@@ -6,12 +6,12 @@ colon (--config=configs/rcbam_x2.py:sample), a single key on the command line
 """
 
 import contextlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
@@ -19,6 +19,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxsr import benchmark, models
 from jaxsr.data import open_benchmark, open_source
 from jaxsr.errors import reports_input_errors
+from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit
@@ -89,7 +90,7 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
             ),
             checkpoints=checkpoints,
             log=log,
-            evaluate=_evaluation(config, model, log) if first_process else None,
+            evaluate=None if log is None else _evaluation(config, model, log),
         )
         if first_process:
             _report(config, model, state, workdir)
@@ -118,20 +119,37 @@ def _batches(config: ConfigDict, source, *, channels: int, start_step: int):
     )
 
 
-def _score(config: ConfigDict, model, variables) -> dict[str, Any]:
-    upscaler = Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
+def _upscaler(config: ConfigDict, model, variables) -> Upscaler:
+    return Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
+
+
+def _score(config: ConfigDict, upscaler: Upscaler, name: str) -> dict[str, Any]:
     return benchmark.evaluate(
         upscaler,
         _benchmarks(config),
         scale=config.model.scale,
         protocol=config.eval.protocol,
+        name=name,
         data_dir=config.data.data_dir,
     )
 
 
-def _evaluation(config: ConfigDict, model, log: MetricLog | None):
+def _comparison(config: ConfigDict, upscaler: Upscaler) -> np.ndarray:
+    return benchmark.comparison_picture(
+        upscaler,
+        _benchmarks(config)[0],
+        name=config.model.name,
+        data_dir=config.data.data_dir,
+    )
+
+
+def _evaluation(config: ConfigDict, model, log: MetricLog):
+    """Returns what `fit` calls now and then, None if the config names no benchmark."""
+
     def evaluate(variables, step: int) -> dict[str, float]:
-        sets = _score(config, model, variables)["benchmarks"]
+        upscaler = _upscaler(config, model, variables)
+        sets = _score(config, upscaler, config.model.name)["benchmarks"]
+        log.image(step, "comparison", _comparison(config, upscaler))
         numbers = {
             f"{name}/{metric}": scores[metric]
             for name, scores in sets.items()
@@ -146,13 +164,18 @@ def _report(config: ConfigDict, model, state: TrainState, workdir: Path) -> None
     """Writes and prints the run's row of the table, and a picture to look at."""
     if not _benchmarks(config):
         return
-    ours = _score(config, model, state.variables())
+    scale = config.model.scale
+    upscaler = _upscaler(config, model, state.variables())
+    ours = _score(config, upscaler, config.model.name)
     ours |= {"config": config.name, "step": int(state.step)}
-    bicubic = _score(config, models.create("bicubic", scale=config.model.scale), {})
-    (workdir / "results.json").write_text(json.dumps(ours, indent=2) + "\n")
+    bicubic = _score(
+        config, Upscaler(models.create("bicubic", scale=scale), {}), "bicubic"
+    )
     table = benchmark.markdown_table([bicubic, ours])
-    (workdir / "results.md").write_text(table + "\n")
-    print(table)
+    benchmark.write_result(workdir / "results.json", ours)
+    (workdir / "results.md").write_text(table + "\n", encoding="utf-8")
+    write_image(workdir / "comparison.png", _comparison(config, upscaler))
+    print(f"\n{table}\n\nThe same as files, and a picture to look at: {workdir}/")
 
 
 def _set_up_logging() -> None:

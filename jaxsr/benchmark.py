@@ -420,7 +420,6 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
 
 
 def comparison_picture(
-    path: str | Path,
     upscaler: Upscaler,
     benchmark: str | Source,
     *,
@@ -429,15 +428,14 @@ def comparison_picture(
     rows: int = 4,
     crop: int = 96,
     zoom: int = 3,
-) -> None:
-    """Writes LR, bicubic, SR and HR of the same crop side by side, a row an image.
+) -> np.ndarray:
+    """Returns LR, bicubic, SR and HR of a crop side by side, a row an image, uint8 RGB.
 
     The crop is where the network gains most over bicubic in squared error of luma, or,
     if it gains nowhere, where bicubic loses most. The PSNR under the crops is that of
     the whole image, protocol "rgb".
 
     Args:
-        path: the picture to write; its suffix chooses the format.
         upscaler: the network with its parameters.
         benchmark: a name that `jaxsr.data.open_benchmark` knows, or an opened source.
         name: of the network under its crop; by default its class in lower case.
@@ -455,7 +453,7 @@ def comparison_picture(
         with _named(f"{set_name} {image}"):
             crops = _comparison_crops(upscaler, source.hr(i), crop, name)
         strips.append(_labelled_row(image, crops, crop * zoom))
-    write_image(path, np.concatenate(strips))
+    return np.concatenate(strips)
 
 
 def _comparison_crops(

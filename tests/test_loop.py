@@ -1,0 +1,148 @@
+import itertools
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.loop import Cadence, fit, is_due
+from jaxsr.training.mesh import create_mesh
+from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.state import TrainState
+
+
+def _state():
+    return TrainState(
+        step=jnp.int32(0),
+        params={"w": jnp.zeros(())},
+        model_state={},
+        opt_state={},
+        ema={},
+    )
+
+
+@jax.jit
+def _step(state, batch):
+    # The parameter counts what the step was fed: the sum of all batches.
+    total = state.params["w"] + batch["lr"].sum()
+    return state.replace(step=state.step + 1, params={"w": total}), {"loss": total}
+
+
+def _batches(start=0):
+    for k in itertools.count(start):
+        yield {"lr": np.full((8, 1, 1, 1), k, np.float32)}
+
+
+def _fit(workdir, *, batches=None, state=None, evaluate=None, **cadence):
+    with Checkpoints(workdir) as checkpoints, MetricLog(workdir, first_step=0) as log:
+        state = fit(
+            state or _state(),
+            _step,
+            batches or _batches(),
+            mesh=create_mesh(8),
+            cadence=Cadence(**cadence),
+            checkpoints=checkpoints,
+            log=log,
+            evaluate=evaluate,
+        )
+        return state, checkpoints.steps()
+
+
+def _lines(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("step", "every", "due"), [(5, 5, True), (4, 5, False), (5, 0, False)]
+)
+def test_is_due(step, every, due):
+    assert is_due(step, every) is due
+
+
+def test_fit_feeds_every_batch_once_and_saves_the_end(tmp_path):
+    state, steps = _fit(tmp_path, steps=10, checkpoint_every=4)
+    assert float(state.params["w"]) == 8 * sum(range(10))
+    assert steps == [4, 8, 10]
+
+
+def test_fit_logs_means_since_the_last_line(tmp_path):
+    _fit(tmp_path, steps=4, log_every=2)
+    sums = np.cumsum([8 * k for k in range(4)])
+    assert [line["step"] for line in _lines(tmp_path)] == [2, 4]
+    assert [line["loss"] for line in _lines(tmp_path)] == [
+        sums[:2].mean(),
+        sums[2:].mean(),
+    ]
+
+
+def test_fit_evaluates_and_ranks_checkpoints(tmp_path):
+    scores = {2: 31.0, 4: 33.0, 6: 32.0}
+    _fit(
+        tmp_path,
+        steps=6,
+        eval_every=2,
+        checkpoint_every=2,
+        evaluate=lambda variables, step: {"psnr": scores[step]},
+    )
+    assert {line["step"]: line["psnr"] for line in _lines(tmp_path)} == scores
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.best_step() == 4
+
+
+def test_fit_max_minutes_stops_after_one_step_with_a_checkpoint(tmp_path):
+    _, steps = _fit(tmp_path, steps=1000, max_minutes=1e-9)
+    assert steps == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_fit_signal_stops_after_the_step_with_a_checkpoint(tmp_path, number):
+    def batches():
+        for k, batch in enumerate(_batches()):
+            if k == 3:
+                os.kill(os.getpid(), number)
+            yield batch
+
+    before = signal.getsignal(number)
+    _, steps = _fit(tmp_path, steps=1000, batches=batches())
+    assert steps == [4]
+    assert signal.getsignal(number) is before
+
+
+def test_fit_non_finite_loss_names_the_step_and_keeps_the_last_good(tmp_path):
+    def batches():
+        for k, batch in enumerate(_batches()):
+            yield {"lr": batch["lr"] * (np.nan if k == 6 else 1)}
+
+    with pytest.raises(InputError, match=r"loss of step 7 is nan"):
+        _fit(tmp_path, steps=100, batches=batches(), checkpoint_every=3, log_every=50)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps() == [3, 6]
+
+
+def test_metric_log_drops_lines_after_the_checkpoint(tmp_path):
+    with MetricLog(tmp_path, first_step=0) as log:
+        for step in (1, 2, 3):
+            log.scalars(step, {"loss": float(step)})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')  # cut short by a kill
+    with MetricLog(tmp_path, first_step=2) as log:
+        log.scalars(3, {"loss": 30.0})
+    assert [line["loss"] for line in _lines(tmp_path)] == [1.0, 2.0, 30.0]
+
+
+def test_metric_log_writes_tensorboard_files(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with MetricLog(tmp_path, first_step=0) as log:
+        log.scalars(5, {"Set5/psnr": 33.5})
+        log.image(5, "comparison", np.zeros((4, 6, 3), np.uint8))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("Set5/psnr")] == [(5, 33.5)]
+    assert events.Images("comparison")[0].width == 6
