@@ -222,6 +222,12 @@ def _resize_rows_jnp(
     )
     ratio = Fraction(scale).limit_denominator(_MAX_PERIOD)
     period, stride = ratio.numerator, ratio.denominator
+    if period > stride:
+        # Growing: extend the small input, rather than patch the edges of the output.
+        before, after = max(0, -taps.min()), max(0, taps.max() - length + 1)
+        ends = _fold(np.arange(-before, length + after), length, edge)
+        rows = _set_ends(rows, rows[:, ends[:before]], rows[:, ends[before + length :]])
+        taps, length = taps + before, before + length + after
     start = stop = out_length // 2
     inner = jnp.zeros((rows.shape[0], 0, rows.shape[2]), rows.dtype)
     if exact and period <= _MAX_PERIOD and abs(ratio - scale) < 1e-12 * scale:
@@ -251,14 +257,18 @@ def _resize_rows_jnp(
         pieces = [rows[:, indices] for indices in folded]
         return _weighted_sum(pieces, columns, rows.dtype, exact=exact)
 
-    # Not jnp.concatenate: XLA would fuse that into the second pass, which would then
-    # compute the first one anew for each of its taps (four times slower on CPU).
-    result = jnp.pad(inner, ((0, 0), (start, out_length - stop), (0, 0)))
-    if start:
-        result = result.at[:, :start].set(gather(slice(0, start)))
-    if stop < out_length:
-        result = result.at[:, stop:].set(gather(slice(stop, None)))
-    return result
+    return _set_ends(inner, gather(slice(0, start)), gather(slice(stop, None)))
+
+
+def _set_ends(middle: jax.Array, before: jax.Array, after: jax.Array) -> jax.Array:
+    """Returns `before`, `middle` and `after`, `[A, rows, B]`, joined along their rows.
+
+    Not jnp.concatenate: XLA would fuse that into the second pass, which would then
+    compute the first one anew for each of its taps (four times slower on CPU).
+    """
+    start, stop = before.shape[1], before.shape[1] + middle.shape[1]
+    result = jnp.pad(middle, ((0, 0), (start, after.shape[1]), (0, 0)))
+    return result.at[:, :start].set(before).at[:, stop:].set(after)
 
 
 def _weighted_sum(
