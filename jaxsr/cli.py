@@ -191,6 +191,7 @@ def _models(options: argparse.Namespace) -> None:
     from jaxsr.models import create, list_models
     from jaxsr.weights import parameter_count
 
+    create("bicubic", scale=options.scale)  # raises where no network has the scale
     print(f"{'network':<16}{'channels':>8}{f'parameters x{options.scale}':>20}")
     for name in list_models():
         try:

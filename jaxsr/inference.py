@@ -25,6 +25,7 @@ from jaxsr.imaging import (
     write_image,
     ycbcr_to_rgb,
 )
+from jaxsr.imaging.files import SUFFIXES
 
 WHOLE_PICTURE_PIXELS = 2**22
 """Pictures of up to so many output pixels go through the network whole by default.
@@ -289,7 +290,7 @@ def plan_files(
     Raises:
         InputError: an input that does not exist or a folder without pictures; two
             inputs with one output; an output that is an input, or that exists while
-            `overwrite` is False.
+            `overwrite` is False, or whose suffix is no picture's.
     """
     inputs, out = [Path(path) for path in inputs], Path(out)
     sources: list[Path] = []
@@ -308,6 +309,8 @@ def plan_files(
     read = {source.resolve() for source in sources}
     written: dict[Path, Path] = {}
     for source, target in pairs:
+        if target.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{target}: expected a suffix among {', '.join(SUFFIXES)}")
         if target.resolve() in read:
             raise InputError(f"{target}: the result would overwrite an input picture")
         if target in written:

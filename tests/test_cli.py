@@ -208,6 +208,11 @@ def test_models_lists_every_network(capsys):
     assert rows["edsr"] == ["-"]  # no x7
 
 
+def test_models_wrong_scale(error_line):
+    assert main(["models", "--scale", "0"]) == 2
+    assert "scale must be a whole number of at least 1, got 0" in error_line()
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--version"])

@@ -330,6 +330,8 @@ def test_plan_files_wrong_paths(photos, tmp_path):
         plan_files([photos, tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(InputError, match="both .* would be written"):
         plan_files([photos, photos / "a.png"], tmp_path / "out")
+    with pytest.raises(InputError, match=r"big\.xyz: expected a suffix among"):
+        plan_files([photos / "a.png"], tmp_path / "big.xyz")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="expected a folder"):
         plan_files([photos], tmp_path / "file")
