@@ -5,6 +5,7 @@ does.
 """
 
 from jaxsr.data.benchmarks import open_benchmark
+from jaxsr.data.check import check_source
 from jaxsr.data.sources import Source, open_source
 
-__all__ = ["Source", "open_benchmark", "open_source"]
+__all__ = ["Source", "check_source", "open_benchmark", "open_source"]

@@ -38,6 +38,8 @@ _SETS = {
     ),
 }
 
+_BY_LOWER_CASE = {name.lower(): name for name in _SETS}
+
 # {set} is the set's folder. Whole images come before cropped ones: the published
 # tables crop to a multiple of the scale and no further.
 _LAYOUTS = (
@@ -62,6 +64,11 @@ class _SelfExSR(FolderSource):
         return _SelfExSR(self.name, folder, scale)
 
 
+def is_benchmark(name: str) -> bool:
+    """Returns whether a published benchmark set has that name, in any case."""
+    return name.lower() in _BY_LOWER_CASE
+
+
 def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
     """Returns the benchmark set of that name.
 
@@ -80,12 +87,12 @@ def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
         source = open_source("sample-eval")
         source.name = name
         return source
-    title = {known.lower(): known for known in _SETS}.get(name.lower())
-    if title is None:
+    if not is_benchmark(name):
         raise InputError(
             f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample or "
             f"folder:PATH"
         )
+    title = _BY_LOWER_CASE[name.lower()]
     known = _SETS[title]
     folder = find_folder(
         title,

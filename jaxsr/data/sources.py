@@ -181,7 +181,9 @@ class SumSource(Source):
         return part.lr(index, scale)
 
     def at_scale(self, scale: int) -> Source:
-        return SumSource([part.at_scale(scale) for part in self._parts])
+        parts = [part.at_scale(scale) for part in self._parts]
+        unchanged = all(a is b for a, b in zip(parts, self._parts, strict=True))
+        return self if unchanged else SumSource(parts)
 
 
 class SampleSource(Source):

@@ -5,9 +5,10 @@ number alone, so a run continues at step k by starting at step k, and processes 
 a batch without talking to each other. Images are uint8 throughout.
 """
 
+import logging
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,6 +53,7 @@ def make_batches(
     process_index: int = 0,
     process_count: int = 1,
     augment: bool = True,
+    skip_small: bool = False,
     memory_limit_gb: float | None = None,
     threads: int | None = None,
     progress: bool = True,
@@ -62,9 +64,9 @@ def make_batches(
     rows of this process. Every image is visited once an epoch, in an order drawn anew
     for each epoch; a patch's place is uniform over the image, on the LR image's grid.
 
-    Images are read before this returns, and as many as fit are kept in memory with
-    their LR images. The others are read again whenever a patch is cut from them, which
-    is slow but gives the same stream.
+    Every image is read once before this returns, and as many as fit are kept in memory
+    with their LR images. The others are read again whenever a patch is cut from them,
+    which is slow but gives the same stream.
 
     Args:
         source: where images come from.
@@ -78,15 +80,16 @@ def make_batches(
         process_count: how many processes share a batch.
         augment: whether patches are flipped along either axis and transposed, each
             with probability 1/2, independently: all eight symmetries of the square.
+        skip_small: whether images smaller than a patch are left out, which is logged,
+            instead of refused.
         memory_limit_gb: images above this many GB (1e9 bytes) are not kept; default:
             half of the machine's memory.
         threads: processor cores that the pipeline may use; default: half of them.
         progress: whether reading the images shows a progress bar.
 
     Raises:
-        InputError: the batch does not divide, an image is smaller than a patch, or an
-            LR image does not fit its HR image. Of images that are not kept, the last
-            two are raised when a patch is cut from them.
+        InputError: the batch does not divide, an image is smaller than a patch or no
+            image at all, or an LR image does not fit its HR image.
     """
     if batch_size % process_count:
         raise InputError(
@@ -94,35 +97,29 @@ def make_batches(
             f"got {batch_size}"
         )
     threads = threads or max(1, (os.cpu_count() or 1) // 2)
-    source = source.at_scale(scale)
-    failures: list[Exception] = []
-
-    def read(index: int) -> Pair:
-        try:
-            pair = read_pair(source, int(index), scale=scale, channels=channels)
-            _check_patch_fits(source, int(index), pair, scale, patch_size)
-        except Exception as error:
-            failures.append(error)
-            raise
-        return pair
-
-    kept = _KeptPairs(read, len(source), _memory_limit(memory_limit_gb))
-    kept.fill(threads, progress)
+    images = _Images(source.at_scale(scale), scale, channels)
+    images.load(
+        patch_size=patch_size,
+        skip_small=skip_small,
+        limit=_memory_limit(memory_limit_gb),
+        threads=threads,
+        progress=progress,
+    )
     local_size = batch_size // process_count
 
     def cut(position: Tensor) -> dict[str, Tensor]:
         step, row = position // local_size, position % local_size
         number = step * batch_size + process_index * local_size + row
         index = tf.random.experimental.index_shuffle(
-            number % len(source),
-            seed=tf.stack([tf.constant(seed, tf.int64), number // len(source)]),
-            max_index=len(source) - 1,
+            number % len(images),
+            seed=tf.stack([tf.constant(seed, tf.int64), number // len(images)]),
+            max_index=len(images) - 1,
         )
         bits = tf.random.stateless_uniform(
             [5], seed=[seed, number], minval=None, maxval=None, dtype=tf.uint32
         )
         bits = tf.cast(bits, tf.int64)
-        lr, hr = kept.rows(tf.cast(index, tf.int32))
+        lr, hr = images.rows(tf.cast(index, tf.int32))
         height, width = tf.shape(lr, tf.int64)[0], tf.shape(lr, tf.int64)[1] // channels
         top = bits[0] % (height - patch_size + 1)
         left = bits[1] % (width - patch_size + 1)
@@ -145,7 +142,7 @@ def make_batches(
     options.autotune.enabled = False
     options.threading.private_threadpool_size = threads
     options.threading.max_intra_op_parallelism = 1
-    return _Batches(dataset.with_options(options).as_numpy_iterator(), failures)
+    return _Batches(dataset.with_options(options).as_numpy_iterator(), images.failures)
 
 
 def _turn(patch: Tensor, draws: Tensor) -> Tensor:
@@ -156,45 +153,75 @@ def _turn(patch: Tensor, draws: Tensor) -> Tensor:
     return tf.ensure_shape(patch, [side, side, channels])
 
 
-class _KeptPairs:
-    """The pairs of a source, in memory up to a limit, the rest read when asked for.
+class _Images:
+    """The pairs of a source, in memory as far as they fit, the rest read on demand.
 
     Images are kept as matrices of rows, [H, W * C], in TensorFlow's list of tensors of
     any shape: picking one copies nothing, and cutting from it copies the patch alone.
+
+    Attributes:
+        failures: what went wrong while reading, as TensorFlow reports only its text.
     """
 
-    def __init__(self, read: Callable[[int], Pair], count: int, limit: int):
-        self._read = read
-        self._count = count
-        self._limit = limit
-        self._kept = 0
-        self._lists = [_empty_list(count), _empty_list(count)]
+    def __init__(self, source: Source, scale: int, channels: int):
+        self._source = source
+        self._scale = scale
+        self._channels = channels
+        self._indices: list[int] = []  # of the images that are large enough
+        self._kept = 0  # the first so many of them are in memory
+        self._lists = [_empty_list(len(source)), _empty_list(len(source))]
+        self.failures: list[Exception] = []
 
-    def fill(self, threads: int, progress: bool) -> None:
-        """Reads pairs in order until all are here or the limit is reached."""
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def load(
+        self,
+        *,
+        patch_size: int,
+        skip_small: bool,
+        limit: int,
+        threads: int,
+        progress: bool,
+    ) -> None:
+        """Reads every pair once, and keeps them in order until `limit` bytes."""
+        count = len(self._source)
         size = 0
         bar = tqdm(
-            total=self._count,
-            desc="reading images",
+            total=count,
+            desc=f"reading {self._source.name}",
             unit="image",
             leave=False,
             disable=None if progress else True,  # None: shown on terminals only
         )
         with bar, ThreadPoolExecutor(threads) as executor:
-            for start in range(0, self._count, threads):
-                chunk = range(start, min(start + threads, self._count))
-                for pair in executor.map(self._read, chunk):
-                    size += pair.lr.nbytes + pair.hr.nbytes
-                    if size > self._limit:
-                        return
-                    self._lists = [
-                        tf.raw_ops.TensorListSetItem(
-                            input_handle=images, index=self._kept, item=_rows(image)
-                        )
-                        for images, image in zip(self._lists, pair, strict=True)
-                    ]
-                    self._kept += 1
+            # By the handful, so that images which are not kept do not pile up.
+            for start in range(0, count, threads):
+                handful = range(start, min(start + threads, count))
+                pairs = executor.map(self._read, handful)
+                for index, pair in zip(handful, pairs, strict=True):
                     bar.update()
+                    if min(pair.lr.shape[:2]) < patch_size:
+                        if skip_small:
+                            continue
+                        raise InputError(self._too_small(index, pair, patch_size))
+                    size += pair.lr.nbytes + pair.hr.nbytes
+                    if size <= limit:
+                        self._keep(pair)
+                    self._indices.append(index)
+        if not self._indices:
+            raise InputError(
+                f"{self._source.name}: none of its {count} images is as large as a "
+                f"patch (patch_size {patch_size} at x{self._scale})"
+            )
+        if len(self) < count:
+            logging.getLogger(__name__).warning(
+                "%s: left out %d of %d images, smaller than a patch (patch_size %d)",
+                self._source.name,
+                count - len(self),
+                count,
+                patch_size,
+            )
 
     def rows(self, index: Tensor) -> list[Tensor]:
         """Returns LR and HR image `index` as rows, in a traced function."""
@@ -212,15 +239,45 @@ class _KeptPairs:
 
         def from_source() -> list[Tensor]:
             pair = tf.numpy_function(
-                lambda i: [_rows(image) for image in self._read(i)],
-                [index],
+                self._read_rows,
+                [tf.gather(self._indices, index)],
                 [tf.uint8, tf.uint8],
             )
             return [tf.ensure_shape(image, [None, None]) for image in pair]
 
-        if self._kept == self._count:
+        if self._kept == len(self):
             return from_memory()
         return tf.cond(index < self._kept, from_memory, from_source)
+
+    def _read(self, index: int) -> Pair:
+        return read_pair(
+            self._source, index, scale=self._scale, channels=self._channels
+        )
+
+    def _read_rows(self, index: np.ndarray) -> list[np.ndarray]:
+        try:
+            return [_rows(image) for image in self._read(int(index))]
+        except Exception as error:
+            self.failures.append(error)
+            raise
+
+    def _keep(self, pair: Pair) -> None:
+        self._lists = [
+            tf.raw_ops.TensorListSetItem(
+                input_handle=images, index=self._kept, item=_rows(image)
+            )
+            for images, image in zip(self._lists, pair, strict=True)
+        ]
+        self._kept += 1
+
+    def _too_small(self, index: int, pair: Pair, patch_size: int) -> str:
+        height, width, _ = pair.hr.shape
+        side = self._scale * patch_size
+        return (
+            f"{self._source.name}: image {self._source.image_name(index)} is "
+            f"{width}x{height}, smaller than a patch of {side}x{side} (patch_size "
+            f"{patch_size} at x{self._scale})"
+        )
 
 
 def _empty_list(count: int) -> Tensor:
@@ -231,19 +288,6 @@ def _empty_list(count: int) -> Tensor:
 
 def _rows(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image).reshape(image.shape[0], -1)
-
-
-def _check_patch_fits(
-    source: Source, index: int, pair: Pair, scale: int, patch_size: int
-) -> None:
-    height, width, _ = pair.lr.shape
-    if min(height, width) < patch_size:
-        raise InputError(
-            f"{source.name}: image {source.image_name(index)} is "
-            f"{scale * width}x{scale * height}, smaller than a patch of "
-            f"{scale * patch_size}x{scale * patch_size} (patch_size {patch_size} at "
-            f"x{scale})"
-        )
 
 
 def _memory_limit(gigabytes: float | None) -> int:
