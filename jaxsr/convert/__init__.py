@@ -1,5 +1,150 @@
-"""Published weights of other projects, turned into those of jaxsr's networks."""
+"""Published weights of other projects, turned into those of jaxsr's networks.
 
+    name, fields, variables = from_torch(torch.load(...), "edsr-pytorch/edsr")
+    convert_file("EDSR_x2.pt", "edsr-pytorch/edsr", "edsr_x2.safetensors")
+
+A family is a repository and one of its networks, `list_families()`. PyTorch is not
+needed: `read_checkpoint` reads its files, and never runs code from them.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxsr.convert import matconvnet, pytorch
 from jaxsr.convert.checkpoint_file import read_checkpoint
+from jaxsr.convert.mapping import Arrays, apply_plan
+from jaxsr.errors import InputError
+from jaxsr.models import create
+from jaxsr.weights import save_weights
 
-__all__ = ["read_checkpoint"]
+__all__ = [
+    "convert_file",
+    "from_matconvnet",
+    "from_torch",
+    "list_families",
+    "read_checkpoint",
+]
+
+
+_FAMILIES = pytorch.FAMILIES | matconvnet.FAMILIES
+
+
+def list_families() -> list[str]:
+    """Returns the names that the importers know, sorted."""
+    return sorted(_FAMILIES)
+
+
+def from_torch(
+    state_dict: Mapping[str, Any],
+    family: str,
+    scale: int | None = None,
+    **fields: Any,
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Returns (name, fields, variables) of the network that a state dict is for.
+
+    `jaxsr.models.create(name, **fields).apply(variables, lr)` then computes what the
+    original does.
+
+    Args:
+        state_dict: key -> array or tensor, as the repository names and lays them out.
+        family: one of `list_families()`, by a PyTorch repository.
+        scale: what the weights are for. Some serve any scale and need it; others show
+            it, and then it is only checked.
+        fields: fields of the network that shapes do not show, such as `res_scale`.
+
+    Raises:
+        InputError: unknown family; keys that are missing, unknown or misshapen (all are
+            listed); weights of another scale.
+    """
+    if family not in pytorch.FAMILIES:
+        raise _unknown_family(family, pytorch.FAMILIES)
+    return _convert(pytorch.strip_prefixes(state_dict), family, scale, fields)
+
+
+def from_matconvnet(
+    arrays: Arrays, family: str, scale: int | None = None, **fields: Any
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Returns (name, fields, variables) for the arrays of a MATLAB file.
+
+    See `from_torch`; `arrays` are named as `read_checkpoint` names them.
+    """
+    if family not in matconvnet.FAMILIES:
+        raise _unknown_family(family, matconvnet.FAMILIES)
+    return _convert(matconvnet.restore_axes(arrays), family, scale, fields)
+
+
+def convert_file(
+    path: str | Path,
+    family: str,
+    output: str | Path,
+    scale: int | None = None,
+    **fields: Any,
+) -> tuple[str, dict[str, Any]]:
+    """Writes the weights in a published file as jaxsr's; returns (name, fields).
+
+    The metadata say where they come from (file, SHA-256, family) and under which
+    protocol networks of this kind are scored.
+
+    Args:
+        path: what `read_checkpoint` can read.
+        family: one of `list_families()`.
+        output: the `.safetensors` file to write.
+        scale: see `from_torch`.
+        fields: see `from_torch`.
+
+    Raises:
+        InputError: the file cannot be read, or does not fit the family.
+    """
+    if family not in _FAMILIES:
+        raise _unknown_family(family, _FAMILIES)
+    path = Path(path)
+    arrays = read_checkpoint(path)
+    convert = from_torch if family in pytorch.FAMILIES else from_matconvnet
+    try:
+        name, fields, variables = convert(arrays, family, scale, **fields)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    channels = getattr(create(name, **fields), "channels")  # noqa: B009 (a field of all)
+    metadata = {
+        "source": path.name,
+        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "family": family,
+        "protocol": "classic" if channels == 1 else "rgb",
+    }
+    save_weights(output, variables, model=name, fields=fields, metadata=metadata)
+    return name, fields
+
+
+def _convert(
+    arrays: Arrays, family: str, scale: int | None, fields: Mapping[str, Any]
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    try:
+        plan = _FAMILIES[family](arrays, scale)
+        plan.fields |= fields
+        fields, variables = apply_plan(plan)
+    except InputError as error:
+        others = [name for name in list_families() if _names_fit(name, arrays)]
+        hint = f"; its keys are those of {' and '.join(others)}"
+        raise InputError(
+            f"not {family}: {error}{hint if others and family not in others else ''}"
+        ) from None
+    return plan.network, dict(fields), variables
+
+
+def _names_fit(family: str, arrays: Arrays) -> bool:
+    """Whether all keys are there that the family has, and no other."""
+    for scale in (None, 2):  # weights that show their scale, and those that need one
+        try:
+            plan = _FAMILIES[family](arrays, scale)
+        except InputError:
+            continue
+        return not plan.missing() and not plan.unknown()
+    return False
+
+
+def _unknown_family(family: str, known: Iterable[str]) -> InputError:
+    return InputError(
+        f"unknown family {family!r}: expected one of {', '.join(sorted(known))}"
+    )

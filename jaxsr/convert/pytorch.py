@@ -1,0 +1,393 @@
+"""The families of PyTorch checkpoints: which key of theirs is which parameter here.
+
+Each function below describes one network of one repository. Depth, features and scale
+are read off the keys and shapes, so small variants work as well as the published ones;
+what the weights do not show (`res_scale`) has the repository's default.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxsr.convert.mapping import (
+    CONV_AS_DENSE,
+    CONV_TRANSPOSE,
+    CONV_TRANSPOSE_FLAX,
+    VECTOR,
+    Arrays,
+    Plan,
+    choose_scale,
+    count,
+    pyramid_scale,
+    size,
+)
+from jaxsr.errors import InputError
+from jaxsr.layers.mean_shift import DIV2K_MEAN
+
+
+def _yjn870_srcnn(arrays: Arrays, scale: int | None) -> Plan:
+    names = ("conv1", "conv2", "conv3")
+    plan = Plan(
+        arrays,
+        "srcnn",
+        {
+            "scale": choose_scale(scale, None),
+            "features": tuple(
+                size(arrays, f"{name}.weight", 0, default)
+                for name, default in zip(names, (64, 32), strict=False)
+            ),
+            "kernel_sizes": tuple(
+                size(arrays, f"{name}.weight", 2, default)
+                for name, default in zip(names, (9, 5, 5), strict=True)
+            ),
+            "channels": size(arrays, "conv1.weight", 1, 1),
+        },
+    )
+    for name in names:
+        plan.add_conv(name, name)
+    return plan
+
+
+def _yjn870_fsrcnn(arrays: Arrays, scale: int | None) -> Plan:
+    depth = max((count(arrays, r"mid_part\.(\d+)\.weight") - 4) // 2, 0)
+    plan = Plan(
+        arrays,
+        "fsrcnn",
+        {
+            "scale": choose_scale(scale, None),
+            "features": size(arrays, "first_part.0.weight", 0, 56),
+            "shrink": size(arrays, "mid_part.0.weight", 0, 12),
+            "depth": depth,
+            "channels": size(arrays, "first_part.0.weight", 1, 1),
+        },
+    )
+    names = ["shrink", *(f"map{i:02d}" for i in range(depth)), "expand"]
+    layers = {"first_part.0": "head"}
+    layers |= {f"mid_part.{2 * i}": name for i, name in enumerate(names)}
+    for key, name in layers.items():
+        plan.add_conv(key, name)
+        part, index = key.split(".")
+        slope = f"{part}.{int(index) + 1}.weight"
+        plan.sources[f"{name}_prelu/slope"] = (slope, VECTOR)
+    plan.sources["deconv/kernel"] = ("last_part.weight", CONV_TRANSPOSE_FLAX)
+    plan.sources["deconv/bias"] = ("last_part.bias", VECTOR)
+    return plan
+
+
+def _yjn870_espcn(arrays: Arrays, scale: int | None) -> Plan:
+    channels = size(arrays, "first_part.0.weight", 1, 1)
+    outputs = size(arrays, "last_part.0.weight", 0, 9)
+    plan = Plan(
+        arrays,
+        "espcn",
+        {
+            "scale": choose_scale(scale, round((outputs / channels) ** 0.5)),
+            "features": (
+                size(arrays, "first_part.0.weight", 0, 64),
+                size(arrays, "first_part.2.weight", 0, 32),
+            ),
+            "channels": channels,
+        },
+    )
+    for i, key in enumerate(("first_part.0", "first_part.2", "last_part.0")):
+        plan.add_conv(key, f"conv{i + 1}")
+    return plan
+
+
+def _twtygqyy_vdsr(arrays: Arrays, scale: int | None) -> Plan:
+    inner = count(arrays, r"residual_layer\.(\d+)\.conv\.weight")
+    plan = Plan(
+        arrays,
+        "vdsr",
+        {
+            "scale": choose_scale(scale, None),
+            "features": size(arrays, "input.weight", 0, 64),
+            "depth": inner + 2,
+            "use_bias": False,
+            "channels": size(arrays, "input.weight", 1, 1),
+        },
+    )
+    inner_keys = [f"residual_layer.{i}.conv" for i in range(inner)]
+    for i, key in enumerate(["input", *inner_keys, "output"]):
+        plan.add_conv(key, f"conv{i:02d}", bias=False)
+    return plan
+
+
+def _twtygqyy_lapsrn(arrays: Arrays, scale: int | None) -> Plan:
+    levels = max(count(arrays, r"convt_R(\d+)\.weight") - 1, 1)
+    depth = count(arrays, r"convt_F1\.0\.cov_block\.(\d+)\.weight") // 2
+    plan = Plan(
+        arrays,
+        "lapsrn",
+        {
+            "scale": pyramid_scale(scale, levels),
+            "features": size(arrays, "conv_input.weight", 0, 64),
+            "depth": depth,
+            "upsample_kernel": 4,
+            "use_bias": False,
+            "channels": size(arrays, "conv_input.weight", 1, 1),
+        },
+    )
+    plan.add_conv("conv_input", "head", bias=False)
+    for i in range(levels):
+        block = f"convt_F{i + 1}.0.cov_block"
+        for j in range(depth):
+            plan.add_conv(f"{block}.{2 * j}", f"level{i}/conv{j:02d}", bias=False)
+        for name, key in (
+            ("upsample", f"{block}.{2 * depth}.weight"),
+            ("image_upsample", f"convt_I{i + 1}.weight"),
+        ):
+            plan.sources[f"level{i}/{name}/kernel"] = (key, CONV_TRANSPOSE)
+        plan.add_conv(f"convt_R{i + 1}", f"level{i}/residual", bias=False)
+    return plan
+
+
+def _edsr(arrays: Arrays, scale: int | None) -> Plan:
+    """EDSR-PyTorch and torchSR; I/O is 0..255 in one and 0..1 in the other."""
+    depth = count(arrays, r"body\.(\d+)\.body\.0\.weight")
+    plan = _edsr_plan(arrays, size(arrays, "head.0.weight", 0, 64), depth)
+    plan.add_conv("head.0", "head")
+    for i in range(depth):
+        plan.add_conv(f"body.{i}.body.0", f"block{i:02d}/conv1")
+        plan.add_conv(f"body.{i}.body.2", f"block{i:02d}/conv2")
+    plan.add_conv(f"body.{depth}", "body_end")
+    _add_upsampler(plan, "tail.0", "tail.1", scale)
+    _add_mean_shifts(plan, "head.0", "tail.1")
+    return plan
+
+
+def _edsr_plan(arrays: Arrays, features: int, depth: int) -> Plan:
+    if (features, depth) == (64, 16):
+        return Plan(arrays, "edsr_baseline", {})
+    # All published networks of 256 features scale their residuals, no other does.
+    res_scale = 0.1 if features == 256 else 1.0
+    fields = {"features": features, "depth": depth, "res_scale": res_scale}
+    return Plan(arrays, "edsr", fields)
+
+
+def _rcan(arrays: Arrays, scale: int | None) -> Plan:
+    """EDSR-PyTorch, yulunzhang/RCAN and torchSR."""
+    groups = count(arrays, r"body\.(\d+)\.body\.0\.body\.0\.weight")
+    depth = count(arrays, r"body\.0\.body\.(\d+)\.body\.0\.weight")
+    gate = "body.0.body.0.body.3.conv_du.0.weight"
+    plan = _rcan_plan(arrays, "head.0", gate, groups, depth)
+    plan.add_conv("head.0", "head")
+    for i in range(groups):
+        for j in range(depth):
+            key, path = f"body.{i}.body.{j}.body", f"group{i:02d}/block{j:02d}"
+            plan.add_conv(f"{key}.0", f"{path}/conv1")
+            plan.add_conv(f"{key}.2", f"{path}/conv2")
+            _add_gate(plan, f"{key}.3.conv_du.0", f"{key}.3.conv_du.2", path)
+        plan.add_conv(f"body.{i}.body.{depth}", f"group{i:02d}/end")
+    plan.add_conv(f"body.{groups}", "body_end")
+    _add_upsampler(plan, "tail.0", "tail.1", scale)
+    _add_mean_shifts(plan, "head.0", "tail.1")
+    return plan
+
+
+def _rcan_plan(arrays: Arrays, head: str, gate: str, groups: int, depth: int) -> Plan:
+    features = size(arrays, f"{head}.weight", 0, 64)
+    fields = {
+        "features": features,
+        "groups": groups,
+        "depth": depth,
+        "reduction": max(features // size(arrays, gate, 0, max(features // 16, 1)), 1),
+    }
+    return Plan(arrays, "rcan", fields)
+
+
+def _add_gate(plan: Plan, squeeze: str, expand: str, path: str) -> None:
+    for key, name in ((squeeze, "squeeze"), (expand, "expand")):
+        target = f"{path}/attention/mlp/{name}"
+        plan.sources[f"{target}/kernel"] = (f"{key}.weight", CONV_AS_DENSE)
+        plan.sources[f"{target}/bias"] = (f"{key}.bias", VECTOR)
+
+
+def _add_upsampler(plan: Plan, steps: str, tail: str, scale: int | None) -> None:
+    """Adds EDSR's upsampler and last convolution, and the scale that they are for."""
+    arrays = plan.arrays
+    features = size(arrays, f"{tail}.weight", 1, 64)
+    last_step = count(arrays, rf"{re.escape(steps)}\.(\d+)\.weight")
+    stages = max((last_step + 1) // 2, 1)
+    threefold = size(arrays, f"{steps}.0.weight", 0, 0) == 9 * features
+    plan.fields["scale"] = choose_scale(scale, 3 if threefold else 2**stages)
+    for i in range(stages):
+        plan.add_conv(f"{steps}.{2 * i}", f"upsampler/conv{i}")
+    plan.add_conv(tail, "tail")
+
+
+def _add_mean_shifts(plan: Plan, head: str, tail: str) -> None:
+    """Adds the 1x1 convolutions that subtract and add the mean colour.
+
+    They are meant to be constant, but some repositories train them by oversight. Here
+    the mean is a constant, and whatever else they do is moved into the neighbouring
+    convolutions. That is exact: with `A x + a` in front and `B y + b` behind, the mean
+    is `-A^-1 a`, so that the zero padding of the first convolution stays zero.
+    """
+    for key in ("sub_mean", "add_mean"):
+        plan.consumed |= {f"{key}.weight": (3, 3, 1, 1), f"{key}.bias": (3,)}
+
+    def finish(arrays: Arrays) -> tuple[Arrays, dict[str, Any]]:
+        front, behind = (
+            arrays[f"{key}.weight"][:, :, 0, 0].astype(np.float64)
+            for key in ("sub_mean", "add_mean")
+        )
+        if np.linalg.cond(front) > 1e3:
+            raise InputError("sub_mean.weight mixes the colours beyond repair")
+        colour = -np.linalg.solve(front, arrays["sub_mean.bias"].astype(np.float64))
+        # The repositories run on 0..255 or, by an option, on 0..1.
+        image_range = 255.0 if np.abs(colour).max() > 1 else 1.0
+        mean = tuple(float(value) for value in np.round(colour / image_range, 7))
+        # The constants went through float32.
+        if np.allclose(mean, DIV2K_MEAN, rtol=0, atol=1e-6):
+            mean = DIV2K_MEAN
+        kernel = arrays[f"{head}.weight"].astype(np.float64)
+        last = arrays[f"{tail}.weight"].astype(np.float64)
+        offset = arrays["add_mean.bias"] - image_range * np.array(mean)
+        if np.abs(offset).max() < 1e-4:  # the float32 of the constants
+            offset = np.zeros(3)
+        changed = {
+            f"{head}.weight": np.einsum("oihw,ij->ojhw", kernel, front),
+            f"{tail}.weight": np.einsum("po,oihw->pihw", behind, last),
+            f"{tail}.bias": behind @ arrays[f"{tail}.bias"] + offset,
+        }
+        return {**arrays, **changed}, {"mean": mean, "image_range": image_range}
+
+    plan.finish = finish
+
+
+def _basicsr_edsr(arrays: Arrays, scale: int | None) -> Plan:
+    depth = count(arrays, r"body\.(\d+)\.conv1\.weight")
+    plan = _edsr_plan(arrays, size(arrays, "conv_first.weight", 0, 64), depth)
+    plan.add_conv("conv_first", "head")
+    for i in range(depth):
+        plan.add_conv(f"body.{i}.conv1", f"block{i:02d}/conv1")
+        plan.add_conv(f"body.{i}.conv2", f"block{i:02d}/conv2")
+    plan.add_conv("conv_after_body", "body_end")
+    _add_upsampler(plan, "upsample", "conv_last", scale)
+    return plan
+
+
+def _basicsr_rcan(arrays: Arrays, scale: int | None) -> Plan:
+    groups = count(arrays, r"body\.(\d+)\.conv\.weight")
+    depth = count(arrays, r"body\.0\.residual_group\.(\d+)\.rcab\.0\.weight")
+    gate = "body.0.residual_group.0.rcab.3.attention.1.weight"
+    plan = _rcan_plan(arrays, "conv_first", gate, groups, depth)
+    plan.add_conv("conv_first", "head")
+    for i in range(groups):
+        for j in range(depth):
+            key = f"body.{i}.residual_group.{j}.rcab"
+            path = f"group{i:02d}/block{j:02d}"
+            plan.add_conv(f"{key}.0", f"{path}/conv1")
+            plan.add_conv(f"{key}.2", f"{path}/conv2")
+            _add_gate(plan, f"{key}.3.attention.1", f"{key}.3.attention.3", path)
+        plan.add_conv(f"body.{i}.conv", f"group{i:02d}/end")
+    plan.add_conv("conv_after_body", "body_end")
+    _add_upsampler(plan, "upsample", "conv_last", scale)
+    return plan
+
+
+def _basicsr_msrresnet(arrays: Arrays, scale: int | None) -> Plan:
+    depth = count(arrays, r"body\.(\d+)\.conv1\.weight")
+    features = size(arrays, "conv_first.weight", 0, 64)
+    stages = 2 if "upconv2.weight" in arrays else 1
+    threefold = size(arrays, "upconv1.weight", 0, 0) == 9 * features
+    plan = Plan(
+        arrays,
+        "msrresnet",
+        {
+            "scale": choose_scale(scale, 3 if threefold else 2**stages),
+            "features": features,
+            "depth": depth,
+            "channels": size(arrays, "conv_first.weight", 1, 3),
+        },
+    )
+    plan.add_conv("conv_first", "head")
+    for i in range(depth):
+        plan.add_conv(f"body.{i}.conv1", f"block{i:02d}_conv1")
+        plan.add_conv(f"body.{i}.conv2", f"block{i:02d}_conv2")
+    for i in range(stages):
+        plan.add_conv(f"upconv{i + 1}", f"up{i}")
+    plan.add_conv("conv_hr", "hr")
+    plan.add_conv("conv_last", "tail")
+    return plan
+
+
+def _daitao_san(arrays: Arrays, scale: int | None) -> Plan:
+    groups = count(arrays, r"RG\.(\d+)\.conv_last\.weight")
+    depth = count(arrays, r"RG\.0\.rcab\.(\d+)\.conv_first\.0\.weight")
+    features = size(arrays, "head.0.weight", 0, 64)
+    squeezed = size(arrays, "RG.0.soca.conv_du.0.weight", 0, max(features // 16, 1))
+    plan = Plan(
+        arrays,
+        "san",
+        {
+            "features": features,
+            "groups": groups,
+            "depth": depth,
+            "reduction": max(features // squeezed, 1),
+        },
+        {"gamma": ("gamma", VECTOR)},
+        # In the released state dict, but not in the forward pass.
+        unused=r"RG\.\d+\.gamma|conv_last\.(weight|bias)|non_local\.soca\..*",
+    )
+    plan.add_conv("head.0", "head")
+    attention = "non_local.non_local"
+    for key, name in (("g.0", "g"), ("phi.0", "phi"), ("theta", "theta"), ("W", "out")):
+        plan.add_conv(f"{attention}.{key}", f"non_local/{name}")
+    for i in range(groups):
+        key, path = f"RG.{i}", f"group{i:02d}"
+        for j in range(depth):
+            block = f"{key}.rcab.{j}.conv_first"
+            plan.add_conv(f"{block}.0", f"{path}/block{j:02d}/conv1")
+            plan.add_conv(f"{block}.2", f"{path}/block{j:02d}/conv2")
+        _add_gate(plan, f"{key}.soca.conv_du.0", f"{key}.soca.conv_du.2", path)
+        plan.add_conv(f"{key}.conv_last", f"{path}/end")
+    _add_upsampler(plan, "tail.0", "tail.1", scale)
+    _add_mean_shifts(plan, "head.0", "tail.1")
+    return plan
+
+
+def strip_prefixes(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the state dict as arrays, without what wrappers put before every key.
+
+    `torch.nn.DataParallel` adds `module.`, EDSR-PyTorch's `Model` adds `model.`.
+    """
+    arrays = {key: _to_numpy(value) for key, value in state_dict.items()}
+    while prefix := next(
+        (
+            prefix
+            for prefix in ("module.", "model.")
+            if arrays and all(key.startswith(prefix) for key in arrays)
+        ),
+        None,
+    ):
+        arrays = {key.removeprefix(prefix): value for key, value in arrays.items()}
+    return arrays
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    """Takes arrays, and tensors on any device, with or without gradients."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().float()  # NumPy has no bfloat16
+    return np.asarray(value)
+
+
+# Repository and network -> what describes its checkpoints.
+FAMILIES: dict[str, Callable[[Arrays, int | None], Plan]] = {
+    "yjn870/srcnn": _yjn870_srcnn,
+    "yjn870/fsrcnn": _yjn870_fsrcnn,
+    "yjn870/espcn": _yjn870_espcn,
+    "twtygqyy/vdsr": _twtygqyy_vdsr,
+    "twtygqyy/lapsrn": _twtygqyy_lapsrn,
+    "edsr-pytorch/edsr": _edsr,
+    "edsr-pytorch/rcan": _rcan,
+    "torchsr/edsr": _edsr,
+    "torchsr/rcan": _rcan,
+    "basicsr/edsr": _basicsr_edsr,
+    "basicsr/rcan": _basicsr_rcan,
+    "basicsr/msrresnet": _basicsr_msrresnet,
+    "daitao/san": _daitao_san,
+}
