@@ -129,7 +129,9 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
 
 
 def _decode(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    # Given a path, Pillow maps plain TIFFs into memory, with height and width swapped
+    # where they are stored turned (seen with Pillow 13.0); given a file, it reads them.
+    with path.open("rb") as file, Image.open(file) as image:
         tags = getattr(image, "tag_v2", {})
         if tags.get(_TIFF_PLANAR) == 2 and 16 in tags.get(_TIFF_BITS, ())[1:]:
             raise InputError(
@@ -175,7 +177,7 @@ def _decode_deep(path: Path, image: ImageFile.ImageFile, rawmode: str) -> np.nda
     is_gray = rawmode.startswith("LA;")
     image.load()
     high = np.asarray(image).astype(np.uint16)
-    with Image.open(path) as again:
+    with path.open("rb") as file, Image.open(file) as again:
         if is_gray:
             # Four bytes a pixel: both bytes of gray, then both of alpha.
             _set_rawmode(again, "RGBA")

@@ -78,7 +78,7 @@ def imresize(
 
 
 def imresize_jnp(
-    images: jax.Array,
+    images: jax.Array | np.ndarray,
     scale: float | Fraction,
     *,
     antialias: bool = True,
@@ -93,7 +93,9 @@ def imresize_jnp(
         edge: "symmetric" or "replicate", as for `imresize`.
 
     Returns:
-        The same dtype; integer images equal those of `imresize` in every bit.
+        The same dtype; integer images equal those of `imresize` in every bit. Scales
+        whose sums float32 cannot round with certainty (1.5 or 1/6, not 2, 3, 4 or
+        their inverses) are computed in float64, which TPUs only approximate.
 
     Raises:
         InputError: a shape, dtype, scale or edge that cannot be used.
@@ -102,6 +104,7 @@ def imresize_jnp(
         raise InputError(
             f"imresize_jnp: expected [..., H, W, C] pixels, got shape {images.shape}"
         )
+    images = jnp.asarray(images)
     dtype = images.dtype
     _check_dtype(dtype)
     factor = _check_scale(scale)

@@ -132,7 +132,7 @@ def test_imresize_output_size_scales_each_axis():
     assert imresize(image, output_size=(7, 40)).shape == (7, 40, 3)
 
 
-@pytest.mark.parametrize("shape", [*SIZES, (13, 37, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (13, 37, 3)])
 @pytest.mark.parametrize("scale", INTEGER_FACTORS + OTHER_FACTORS)
 def test_imresize_jnp_uint8_equals_numpy(scale, shape):
     image = random_image(shape)
@@ -162,7 +162,7 @@ def test_imresize_jnp_ties_equal_numpy():
     np.testing.assert_array_equal(compiled(image, scale=1.5), imresize(image, 1.5))
 
 
-@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("shape", [(2, 7, 1), (19, 26, 3)])
 @pytest.mark.parametrize("scale", INTEGER_FACTORS + OTHER_FACTORS)
 def test_imresize_jnp_float_equals_numpy(scale, shape):
     image = random_image(shape, np.float32)
