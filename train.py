@@ -7,6 +7,7 @@ colon (--config=configs/rcbam_x2.py:sample), a single key on the command line
 
 import contextlib
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import jax
 import numpy as np
 from absl import app, flags
 from absl import logging as absl_logging
-from ml_collections import ConfigDict, config_flags
+from ml_collections import config_flags
 
 from jaxsr import benchmark, models
 from jaxsr.data import open_benchmark, open_source
-from jaxsr.errors import reports_input_errors
+from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
+from jaxsr.metrics import get_protocol
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit
 from jaxsr.training.losses import get_loss
@@ -29,26 +31,33 @@ from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.state import TrainState, create_state
 from jaxsr.training.step import make_train_step
-from jaxsr.training.workdir import claim_workdir, create_model
+from jaxsr.training.workdir import Config, check_workdir, claim_workdir, create_model
 
 _log = logging.getLogger("jaxsr")
 
 
-def train(config: ConfigDict, workdir: Path) -> TrainState:
+def train(config: Config, workdir: Path) -> TrainState:
     """Runs a config until its end, time limit or a signal; returns the last state."""
-    # Whatever can be wrong with the config is found before the first step.
+    # Whatever can be wrong with the config is found before anything is written.
+    check_workdir(workdir, config)
     model = create_model(config)
     channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
     mesh = create_mesh(config.data.batch_size)
-    loss = get_loss(config.train.loss)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     optimizer = create_optimizer(schedule, **config.optimizer)
+    train_step = make_train_step(
+        model,
+        optimizer,
+        get_loss(config.train.loss),
+        mesh=mesh,
+        ema_decay=config.train.ema_decay,
+        supervision_weight=config.train.supervision_weight,
+    )
     source = open_source(config.data.train, data_dir=config.data.data_dir)
+    get_protocol(config.eval.protocol)
     for name in _benchmarks(config):
         open_benchmark(name, data_dir=config.data.data_dir)
-    claim_workdir(workdir, config)
 
-    first_process = jax.process_index() == 0
     with contextlib.ExitStack() as resources:
         checkpoints = resources.enter_context(
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
@@ -63,23 +72,18 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
         state = replicate(state, mesh)
         state = checkpoints.restore(state) or state
         first_step = int(state.step)
+        batches = _batches(config, source, channels=channels, start_step=first_step)
+
+        claim_workdir(workdir, config)
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
-
-        log = MetricLog(workdir, first_step=first_step) if first_process else None
-        if log is not None:
-            resources.enter_context(log)
+        log = None
+        if jax.process_index() == 0:
+            log = resources.enter_context(MetricLog(workdir, first_step=first_step))
         state = fit(
             state,
-            make_train_step(
-                model,
-                optimizer,
-                loss,
-                mesh=mesh,
-                ema_decay=config.train.ema_decay,
-                supervision_weight=config.train.supervision_weight,
-            ),
-            _batches(config, source, channels=channels, start_step=first_step),
+            train_step,
+            batches,
             mesh=mesh,
             cadence=Cadence(
                 steps=config.train.steps,
@@ -92,16 +96,16 @@ def train(config: ConfigDict, workdir: Path) -> TrainState:
             log=log,
             evaluate=None if log is None else _evaluation(config, model, log),
         )
-        if first_process:
+        if log is not None:
             _report(config, model, state, workdir)
     return state
 
 
-def _benchmarks(config: ConfigDict) -> list[str]:
+def _benchmarks(config: Config) -> list[str]:
     return [name for name in config.eval.benchmarks.split(",") if name]
 
 
-def _batches(config: ConfigDict, source, *, channels: int, start_step: int):
+def _batches(config: Config, source, *, channels: int, start_step: int):
     from jaxsr.data.tf_pipeline import make_batches  # TensorFlow takes seconds to load
 
     return make_batches(
@@ -119,11 +123,11 @@ def _batches(config: ConfigDict, source, *, channels: int, start_step: int):
     )
 
 
-def _upscaler(config: ConfigDict, model, variables) -> Upscaler:
+def _upscaler(config: Config, model, variables) -> Upscaler:
     return Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
 
 
-def _score(config: ConfigDict, upscaler: Upscaler, name: str) -> dict[str, Any]:
+def _score(config: Config, upscaler: Upscaler, name: str) -> dict[str, Any]:
     return benchmark.evaluate(
         upscaler,
         _benchmarks(config),
@@ -134,7 +138,7 @@ def _score(config: ConfigDict, upscaler: Upscaler, name: str) -> dict[str, Any]:
     )
 
 
-def _comparison(config: ConfigDict, upscaler: Upscaler) -> np.ndarray:
+def _comparison(config: Config, upscaler: Upscaler) -> np.ndarray:
     return benchmark.comparison_picture(
         upscaler,
         _benchmarks(config)[0],
@@ -143,7 +147,7 @@ def _comparison(config: ConfigDict, upscaler: Upscaler) -> np.ndarray:
     )
 
 
-def _evaluation(config: ConfigDict, model, log: MetricLog):
+def _evaluation(config: Config, model, log: MetricLog):
     """Returns what `fit` calls now and then, None if the config names no benchmark."""
 
     def evaluate(variables, step: int) -> dict[str, float]:
@@ -160,7 +164,7 @@ def _evaluation(config: ConfigDict, model, log: MetricLog):
     return evaluate if _benchmarks(config) else None
 
 
-def _report(config: ConfigDict, model, state: TrainState, workdir: Path) -> None:
+def _report(config: Config, model, state: TrainState, workdir: Path) -> None:
     """Writes and prints the run's row of the table, and a picture to look at."""
     if not _benchmarks(config):
         return
@@ -192,15 +196,29 @@ def _set_up_logging() -> None:
 def main(argv) -> None:
     del argv
     _set_up_logging()
-    config = _CONFIG.value
-    workdir = Path(flags.FLAGS.workdir or f"runs/{config.name}")
-    train(config, workdir)
+    config = flags.FLAGS.config
+    train(config, Path(flags.FLAGS.workdir or f"runs/{config.name}"))
 
 
-if __name__ == "__main__":
-    _CONFIG = config_flags.DEFINE_config_file(
+def _parse_flags(argv: list[str]) -> list[str]:
+    """Parses the command line; what is wrong with it or in a config is one line."""
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        # A config's own ValueError comes last in what ml_collections makes of it.
+        message = str(error).rpartition("ValueError:")[2].replace("\\'", "'")
+        raise InputError(" ".join(message.split())) from error
+
+
+@reports_input_errors
+def _run() -> None:
+    config_flags.DEFINE_config_file(
         "config", None, "configs/<name>.py, or configs/<name>.py:<recipe>."
     )
     flags.DEFINE_string("workdir", None, "The run's folder; default runs/<name>.")
     flags.mark_flag_as_required("config")
-    app.run(reports_input_errors(main))
+    app.run(main, flags_parser=_parse_flags)
+
+
+if __name__ == "__main__":
+    sys.exit(_run())

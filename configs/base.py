@@ -4,14 +4,19 @@ A section's keys are the arguments of the function named behind it, which docume
 them; a key that the function does not know is an error.
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+# A ConfigDict, whose keys type checkers cannot know.
+Config = Any
 
-def get_config() -> ConfigDict:
+
+def get_config() -> Config:
     """Returns the defaults; `model.name` and `model.scale` are for the config to
     set."""
-    config = ConfigDict()
+    config: Config = ConfigDict()
     # The run's default folder is runs/<name>.
     config.name = ""
     # Decides the parameters' start and every batch.

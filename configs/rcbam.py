@@ -10,9 +10,8 @@ Attention Mechanism", Sec. 4.1. It reports PSNR / SSIM on Set5 of 37.49 / 0.9623
 0.8337 and 28.01 / 0.7832; hardware and time are not stated.
 """
 
-from ml_collections import ConfigDict
-
 from configs import base
+from configs.base import Config
 
 # "Halved every 200 cycles": a cycle is read as an epoch of 1,000 steps, as in EDSR and
 # in the second paper. An epoch of 800 images / 64 would be 12.5 steps and the rate
@@ -20,7 +19,7 @@ from configs import base
 _STEPS_PER_EPOCH = 1_000
 
 
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
+def get_config(scale: int, recipe: str = "paper") -> Config:
     """Returns the config of one scale.
 
     Args:
@@ -58,7 +57,7 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     return config
 
 
-def _cpu(config: ConfigDict) -> None:
+def _cpu(config: Config) -> None:
     """A small network on the 291 images of the second paper, for 2 CPU cores."""
     config.model.features = 32
     config.model.depth = 6
@@ -76,7 +75,7 @@ def _cpu(config: ConfigDict) -> None:
     config.eval.benchmarks = "Set5"
 
 
-def _sample(config: ConfigDict) -> None:
+def _sample(config: Config) -> None:
     """The small network on the photos that come with scikit-image, a few minutes."""
     _cpu(config)
     config.model.depth = 4

@@ -14,6 +14,9 @@ from orbax.checkpoint import checkpoint_managers
 from jaxsr.errors import InputError
 from jaxsr.training.state import TrainState
 
+# The folder's name in a workdir.
+CHECKPOINTS = "checkpoints"
+
 _log = logging.getLogger(__name__)
 
 
@@ -24,7 +27,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: str | Path, *, keep: int = 3, read_only: bool = False):
-        """Opens the folder, creating it if needed.
+        """Opens the folder; it need not be there before something is saved.
 
         Args:
             workdir: the run's folder; object storage ("gs://...") works as well.
@@ -38,14 +41,14 @@ class Checkpoints:
             ),
         ]
         self._manager = ocp.CheckpointManager(
-            epath.Path(workdir).absolute() / "checkpoints",
+            epath.Path(workdir).absolute() / CHECKPOINTS,
             options=ocp.CheckpointManagerOptions(
                 best_fn=_psnr,
                 preservation_policy=checkpoint_managers.AnyPreservationPolicy(kept),
                 # What an interrupted save left behind goes when the run goes on.
                 cleanup_tmp_directories=not read_only,
                 read_only=read_only,
-                create=not read_only,
+                create=False,
             ),
         )
 
@@ -70,6 +73,7 @@ class Checkpoints:
         A step that is there already is not saved again.
         """
         step = int(state.step)
+        self._manager.directory.mkdir(parents=True, exist_ok=True)
         if step in self.steps():
             return
         self._manager.save(
@@ -129,7 +133,8 @@ class Checkpoints:
         folder = self._manager.directory / str(step) / "state"
         checkpointer = ocp.PyTreeCheckpointer()
         try:
-            tree = checkpointer.metadata(folder).item_metadata.tree
+            metadata: Any = checkpointer.metadata(folder).item_metadata
+            tree = metadata.tree
             saved = {"params": tree["ema"] or tree["params"], **tree["model_state"]}
             _check_same_shapes(saved, template, f"{folder}")
             wanted = {

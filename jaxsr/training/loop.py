@@ -97,13 +97,13 @@ def fit(
             minutes = (time.monotonic() - start) / 60
             out_of_time = bool(cadence.max_minutes) and minutes >= cadence.max_minutes
             stopping = step == cadence.steps or out_of_time or stop.is_set()
-            evaluating = evaluate is not None and is_due(step, cadence.eval_every)
+            evaluating = is_due(step, cadence.eval_every)
             saving = stopping or is_due(step, cadence.checkpoint_every)
             if not (saving or evaluating or is_due(step, cadence.log_every)):
                 continue
 
             numbers = {**pending.collect(), "minutes": minutes}
-            if evaluating:
+            if evaluate is not None and evaluating:
                 numbers |= evaluate(state.variables(), step)
                 pending.restart_clock()
             if log is not None:

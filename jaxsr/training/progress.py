@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, a line now and then in a log file."""
+"""What a person sees of a run: a bar on a terminal, lines in a log file."""
 
 import logging
 import sys

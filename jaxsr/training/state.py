@@ -48,7 +48,7 @@ def create_state(
     @jax.jit
     def create(key):
         # The smallest picture that every network takes; parameters do not depend on it.
-        variables = model.init(key, jnp.zeros((1, 16, 16, channels)))
+        variables = dict(model.init(key, jnp.zeros((1, 16, 16, channels))))
         params = variables.pop("params", {})
         return TrainState(
             step=jnp.zeros((), jnp.int32),
@@ -69,5 +69,5 @@ def update_ema(ema: Any, params: Any, *, decay: float, step: jax.Array) -> Any:
     """
     if not ema:
         return ema
-    decay = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
-    return jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), ema, params)
+    share = 1.0 - jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda e, p: e + share * (p - e), ema, params)

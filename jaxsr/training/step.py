@@ -75,6 +75,7 @@ def make_train_step(
             train=True,
             mutable=[*model_state, "supervision"],
         )
+        new_state = dict(new_state)
         supervision = new_state.pop("supervision", {})
         value = supervised_loss(loss, sr, supervision, hr, supervision_weight)
         new_state = jax.lax.pmean(new_state, DATA_AXIS)

@@ -11,7 +11,10 @@ from ml_collections import ConfigDict
 
 from jaxsr import models
 from jaxsr.errors import InputError
-from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
+
+# A ConfigDict, whose keys type checkers cannot know.
+Config = Any
 
 # A run may go on with other values of these: they decide neither what is learned nor
 # in what order. A cosine schedule also depends on train.steps.
@@ -29,7 +32,7 @@ _FREE_KEYS = (
 )
 
 
-def create_model(config: ConfigDict) -> nn.Module:
+def create_model(config: Config) -> nn.Module:
     """Returns the network of a config, computing in `config.train.dtype`.
 
     Raises:
@@ -44,38 +47,46 @@ def create_model(config: ConfigDict) -> nn.Module:
     return models.create(**config.model, dtype=dtypes[config.train.dtype])
 
 
-def claim_workdir(workdir: Path, config: ConfigDict) -> None:
-    """Makes the folder this config's, or finds that it is already.
+def check_workdir(workdir: Path, config: Config) -> None:
+    """Finds that the folder is free or holds a run of this config.
 
     Raises:
         InputError: the folder holds a run of another config; the message names a key.
     """
     path = workdir / "config.json"
-    new = json.loads(config.to_json())
-    if path.exists():
-        before = _read_json(path)
-        free = [k for k in _FREE_KEYS if k != "train.steps" or not _is_cosine(config)]
-        for key, old, value in _differences(before, new):
-            if not key.startswith(tuple(free)):
-                raise InputError(
-                    f"{workdir} holds a run with {key}={old!r}, this config has "
-                    f"{value!r}: give another --workdir, or remove the folder"
-                )
-    workdir.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return
+    before, now = _read_json(path), json.loads(config.to_json())
+    is_cosine = config.schedule.schedule == "cosine"
+    free = tuple(k for k in _FREE_KEYS if k != "train.steps" or not is_cosine)
+    for key, old, new in _differences(before, now):
+        if not key.startswith(free):
+            raise InputError(
+                f"{workdir} holds a run with {key}={old!r}, this config has {new!r}: "
+                "give another --workdir, or remove the folder"
+            )
+
+
+def claim_workdir(workdir: Path, config: Config) -> None:
+    """Makes the folder, and writes the config into it."""
+    (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    path = workdir / "config.json"
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(json.loads(config.to_json()), indent=2) + "\n"
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
 def load_run(
     workdir: str | Path, *, step: str | int = "last"
-) -> tuple[ConfigDict, nn.Module, dict[str, Any], int]:
+) -> tuple[Config, nn.Module, dict[str, Any], int]:
     """Returns a run's config, network, variables and step, for use.
 
     Args:
         workdir: the folder that training wrote.
-        step: "last", "best" (highest PSNR in an evaluation during training: chosen on
-            the very sets it was evaluated on, so say so when you quote it), or a number.
+        step: "last", a number, or "best": the highest PSNR in an evaluation during
+            training. It was chosen on the very sets that it was evaluated on, so say
+            so when you quote it.
 
     Raises:
         InputError: the folder holds no run, or no such checkpoint.
@@ -111,10 +122,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
-
-
-def _is_cosine(config: ConfigDict) -> bool:
-    return config.schedule.schedule == "cosine"
 
 
 def _differences(before: Any, after: Any, prefix: str = "") -> list[tuple]:

@@ -1,0 +1,196 @@
+"""train.py as people run it: real images, real checkpoints, real kills."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import train
+from configs import rcbam
+from jaxsr.errors import InputError
+from jaxsr.imaging import read_image, write_image
+from jaxsr.training.workdir import load_run
+
+_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three photos of scikit-image, cut small, as a folder source."""
+    skimage = pytest.importorskip("skimage")
+    data = Path(skimage.__file__).parent / "data"
+    (tmp_path / "photos").mkdir()
+    for name in ("chelsea", "coffee", "astronaut"):
+        image = read_image(data / f"{name}.png")[100:196, 120:216]
+        write_image(tmp_path / "photos" / f"{name}.png", image)
+    return f"folder:{tmp_path / 'photos'}"
+
+
+def _config(photos, **train_keys):
+    config = rcbam.get_config(2, "cpu")
+    config.name = "tiny"
+    config.model.features = 4
+    config.model.depth = 1
+    config.data.train = photos
+    config.data.patch_size = 12
+    config.data.batch_size = 8
+    config.eval.benchmarks = ""
+    config.train.steps = 6
+    config.train.log_every = 1
+    config.train.eval_every = 0
+    config.train.checkpoint_every = 2
+    config.train.max_minutes = None
+    config.train.update(train_keys)
+    return config
+
+
+def _flags(photos, workdir):
+    """Returns the command line that makes the same config."""
+    keys = {
+        "model.features": 4,
+        "model.depth": 1,
+        "data.train": photos,
+        "data.patch_size": 12,
+        "data.batch_size": 8,
+        "eval.benchmarks": "",
+        "train.log_every": 1,
+        "train.eval_every": 0,
+        "train.checkpoint_every": 2,
+    }
+    flags = [f"--config.{key}={value}" for key, value in keys.items()]
+    return [f"--workdir={workdir}", "--config=configs/rcbam_x2.py:cpu", *flags]
+
+
+def _run(*arguments):
+    return subprocess.run(
+        [sys.executable, "train.py", *arguments],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def _assert_same_parameters(a, b):
+    jax.tree.map(np.testing.assert_array_equal, load_run(a)[2], load_run(b)[2])
+
+
+def test_train_resumed_equals_unbroken(photos, tmp_path):
+    train.train(_config(photos), tmp_path / "unbroken")
+    train.train(_config(photos, steps=3), tmp_path / "resumed")
+    train.train(_config(photos), tmp_path / "resumed")
+    assert load_run(tmp_path / "resumed")[3] == 6
+    _assert_same_parameters(tmp_path / "unbroken", tmp_path / "resumed")
+
+
+def test_train_reports_table_and_picture(photos, tmp_path, capsys):
+    config = _config(photos, steps=2, eval_every=2)
+    config.eval.benchmarks = photos
+    train.train(config, tmp_path / "run")
+    result = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert result["model"] == "rcbam"
+    assert result["step"] == 2
+    assert set(result["benchmarks"]["photos"]["images"]) == {
+        "astronaut",
+        "chelsea",
+        "coffee",
+    }
+    assert "| bicubic | x2 |" in capsys.readouterr().out
+    assert read_image(tmp_path / "run" / "comparison.png").shape[-1] == 3
+
+
+def test_train_lowers_the_loss(photos, tmp_path):
+    config = _config(photos, steps=40, checkpoint_every=0)
+    # Without the bicubic picture in its output, the network starts far from it.
+    config.model.image_skip = False
+    train.train(config, tmp_path / "run")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+
+
+def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
+    train.train(_config(photos, steps=1), tmp_path / "run")
+    config = _config(photos)
+    config.model.features = 8
+    with pytest.raises(InputError, match="model.features=4, this config has 8"):
+        train.train(config, tmp_path / "run")
+
+
+def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
+    steps = "--config.train.steps=30"
+    unbroken = _run(*_flags(photos, tmp_path / "unbroken"), steps)
+    assert unbroken.returncode == 0, unbroken.stderr
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *_flags(photos, killed), steps],
+        cwd=_ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = killed / "metrics.jsonl"
+    at_step = int(np.random.default_rng().integers(3, 25))
+    while not (log.exists() and len(log.read_text().splitlines()) >= at_step):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    resumed = _run(*_flags(photos, killed), steps)
+    assert resumed.returncode == 0, resumed.stderr
+    assert re.search(r"continuing from step \d+", resumed.stderr)
+    _assert_same_parameters(tmp_path / "unbroken", killed)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.train.stepz=3", "stepz"),
+        ("--config.data.train=folder:nowhere", "nowhere"),
+        ("--config=configs/rcbam_x2.py:laptop", "paper, cpu, sample"),
+        ("--config=configs/rcbam_x5.py", "rcbam_x5.py"),
+    ],
+)
+def test_train_bad_command_line_is_one_line_and_writes_nothing(
+    argument, message, photos, tmp_path
+):
+    workdir = tmp_path / "run"
+    flags = _flags(photos, workdir)
+    if argument.startswith("--config="):
+        flags = [f for f in flags if not f.startswith("--config")]
+    result = _run(*flags, argument)
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("model.name", "rcbm", "unknown model 'rcbm'.*rcbam"),
+        ("data.train", "div3k", "unknown source 'div3k'.*div2k"),
+        ("data.patch_size", 500, "smaller than a patch"),
+        ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
+        ("eval.benchmarks", "Set6", "unknown benchmark 'Set6'.*Set5"),
+        ("eval.protocol", "y", "unknown protocol 'y'.*rgb"),
+        ("train.dtype", "float8", "train.dtype.*bfloat16"),
+        ("train.loss", "huber", "unknown loss 'huber'.*charbonnier"),
+        ("schedule.schedule", "step", "unknown schedule 'step'.*cosine"),
+        ("optimizer.name", "lion", "unknown optimiser 'lion'.*sgd"),
+    ],
+)
+def test_train_bad_config_says_what_there_is(key, value, message, photos, tmp_path):
+    config = _config(photos)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(InputError, match=message):
+        train.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
