@@ -1,0 +1,149 @@
+"""Sources by name: layouts on disk, sums, sample photos, and what is refused."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxsr.data import Source, open_source
+from jaxsr.errors import InputError
+from jaxsr.imaging import write_image
+
+
+def write_noise(path: Path, height: int = 12, width: int = 10, seed: int = 0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    write_image(path, image)
+    return image
+
+
+def names(source: Source) -> list[str]:
+    return [source.image_name(i) for i in range(len(source))]
+
+
+def test_open_source_folder_of_images(tmp_path):
+    second = write_noise(tmp_path / "b.png", seed=1)
+    write_noise(tmp_path / "a.png")
+    source = open_source(f"folder:{tmp_path}")
+    assert names(source) == ["a", "b"]
+    np.testing.assert_array_equal(source.hr(1), second)
+    assert source.lr(1, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "lr_name"),
+    [
+        ("DIV2K_train_HR", "DIV2K_train_LR_bicubic/X2", "0001x2.png"),
+        ("HR", "LR_bicubic/X2", "0001x2.png"),
+        ("HR", "LR_bicubic/X2", "0001.png"),
+    ],
+)
+def test_open_source_folder_with_lr(tmp_path, hr, lr, lr_name):
+    write_noise(tmp_path / hr / "0001.png")
+    low = write_noise(tmp_path / lr / lr_name, 6, 5)
+    for spec in (f"folder:{tmp_path}", f"folder:{tmp_path / hr}"):
+        source = open_source(spec)
+        np.testing.assert_array_equal(source.lr(0, 2), low)
+        assert source.lr(0, 3) is None
+
+
+def test_open_source_folder_with_two_hr_folders(tmp_path):
+    write_noise(tmp_path / "DIV2K_train_HR/0001.png")
+    write_noise(tmp_path / "DIV2K_valid_HR/0801.png")
+    with pytest.raises(InputError, match="say folder:.*train_HR or folder:.*valid_HR"):
+        open_source(f"folder:{tmp_path}")
+    assert names(open_source(f"folder:{tmp_path}/DIV2K_valid_HR")) == ["0801"]
+
+
+def test_lr_missing(tmp_path):
+    write_noise(tmp_path / "HR/0001.png")
+    write_noise(tmp_path / "HR/0002.png")
+    write_noise(tmp_path / "LR_bicubic/X2/0001x2.png")
+    with pytest.raises(InputError, match=r"no LR image for 0002\.png.*0002x2\.png"):
+        open_source(f"folder:{tmp_path}").lr(0, 2)
+
+
+def test_lr_without_hr(tmp_path):
+    write_noise(tmp_path / "HR/0001.png")
+    write_noise(tmp_path / "LR_bicubic/X2/0001x2.png")
+    write_noise(tmp_path / "LR_bicubic/X2/0002x2.png")
+    with pytest.raises(InputError, match=r"0002x2\.png: no HR image"):
+        open_source(f"folder:{tmp_path}").lr(0, 2)
+
+
+def test_open_source_same_stem_twice(tmp_path):
+    write_noise(tmp_path / "a.png")
+    write_noise(tmp_path / "a.bmp")
+    with pytest.raises(InputError, match=r"a\.bmp: another image .* same name"):
+        open_source(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("layout", ["train/T91", "T91"])
+def test_open_source_by_name(tmp_path, layout, monkeypatch):
+    write_noise(tmp_path / layout / "t1.png")
+    assert names(open_source("t91", data_dir=tmp_path)) == ["t1"]
+    monkeypatch.setenv("JAXSR_DATA_DIR", str(tmp_path))
+    assert names(open_source("t91")) == ["t1"]
+
+
+def test_open_source_absent(tmp_path, monkeypatch):
+    expected = re.escape(f"expected its images in {tmp_path}/train/BSD200")
+    with pytest.raises(InputError, match=f"{expected}.*looked in.*published at http"):
+        open_source("bsd200", data_dir=tmp_path)
+    monkeypatch.delenv("JAXSR_DATA_DIR", raising=False)
+    with pytest.raises(InputError, match="set JAXSR_DATA_DIR"):
+        open_source("bsd200")
+
+
+@pytest.mark.parametrize("spec", ["bsd300", "", "t91+nothing", "sample+"])
+def test_open_source_unknown(tmp_path, spec):
+    write_noise(tmp_path / "T91/t1.png")
+    with pytest.raises(InputError, match="unknown source.*div2k, t91, bsd200"):
+        open_source(spec, data_dir=tmp_path)
+
+
+def test_open_source_sum(tmp_path):
+    first = write_noise(tmp_path / "T91/t1.png")
+    write_noise(tmp_path / "a+b/HR/x.png", seed=1)
+    low = write_noise(tmp_path / "a+b/LR_bicubic/X2/xx2.png", 6, 5)
+    spec = f"t91+folder:{tmp_path}/a+b+t91"
+    source = open_source(spec, data_dir=tmp_path)
+    assert source.name == spec
+    assert names(source) == ["t91/t1", f"folder:{tmp_path}/a+b/x", "t91/t1"]
+    np.testing.assert_array_equal(source.hr(2), first)
+    assert source.lr(0, 2) is None
+    np.testing.assert_array_equal(source.lr(1, 2), low)
+    with pytest.raises(IndexError):
+        source.hr(3)
+
+
+def test_open_source_sample_is_in_the_wheel():
+    packed = {Path(file).name for file in importlib.metadata.files("scikit-image")}
+    train, held_out = open_source("sample"), open_source("sample-eval")
+    for source in (train, held_out):
+        for index, name in enumerate(names(source)):
+            assert {f"{name}.png", f"{name}.jpg"} & packed
+            height, width, channels = source.hr(index).shape
+            assert min(height, width) >= 300 and channels == 3
+    assert names(held_out) == ["chelsea", "coffee"]
+    assert not set(names(train)) & set(names(held_out))
+
+
+def test_open_source_shared_sets(data_dir):
+    counts = {"t91": 91, "bsd200": 200, "bsds500_test": 200, "t91+bsd200": 291}
+    found = {spec: len(open_source(spec, data_dir=data_dir)) for spec in counts}
+    assert found == counts
+
+
+def test_import_data_without_tensorflow():
+    code = (
+        "import sys, jaxsr.data, jaxsr.data.div2k; "
+        "loaded = {'tensorflow', 'tensorflow_datasets', 'skimage'} & set(sys.modules); "
+        "assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
