@@ -110,7 +110,7 @@ class SAN(nn.Module):
             name="non_local",
         )
         x = source = non_local(shallow)
-        gamma = self.param("gamma", nn.initializers.zeros_init(), (), jnp.float32)
+        gamma = self.param("gamma", nn.initializers.zeros_init(), (1,), jnp.float32)
         for i in range(self.groups):
             group = LSRAG(
                 self.features,

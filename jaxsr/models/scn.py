@@ -24,8 +24,10 @@ doubling, then bicubic down to size; outputs of all stages but the last are sown
 
 Departs: a floor of 1e-6 under every length that is divided by (the code divides by 0
 where all codes are silent). H and W are one 5x5 convolution each, which never builds
-the 100 features; the numbers are the same. H starts as gradients and second
-differences, W, S and D from a random dictionary as ISTA has it (`_ista_feedback`).
+the 100 features; the numbers are the same. Only D computes in `dtype`, the rest in
+float32 at highest precision: what the threshold leaves of a rounded code can be all
+rounding, and the scaling of the finer patch would blow it up. H starts as gradients and
+second differences, W, S and D from a random dictionary as ISTA has it.
 """
 
 from typing import Any
@@ -81,14 +83,15 @@ def _soft_threshold(x):
     return jnp.sign(x) * jax.nn.relu(jnp.abs(x) - 1.0)
 
 
-def _conv(x, kernel, dtype):
+def _conv(x, kernel):
     """Convolution without padding."""
     return jax.lax.conv_general_dilated(
-        x.astype(dtype),
-        kernel.astype(dtype),
+        x,
+        kernel,
         window_strides=(1, 1),
         padding="VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision="highest",
     )
 
 
@@ -138,14 +141,13 @@ class SCNStage(nn.Module):
         border = [(0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)]
         image = jnp.pad(imresize_jnp(lr, 2), border, mode="symmetric")
 
-        responses = _conv(image, filters, jnp.float32)
+        responses = _conv(image, filters)
         box = jnp.ones((size, size, _FILTERS, 1))
-        squared_length = _conv(jnp.square(responses), box, jnp.float32)
-        codes = _conv(responses, encode, self.dtype).astype(jnp.float32)
-        codes = codes * jax.lax.rsqrt(squared_length + _FLOOR)
-        sparse = _soft_threshold(codes).astype(self.dtype)
-        sparse = sparse @ feedback.astype(self.dtype)
-        sparse = _soft_threshold(sparse.astype(jnp.float32) + codes)
+        squared_length = _conv(jnp.square(responses), box)
+        codes = _conv(responses, encode) * jax.lax.rsqrt(squared_length + _FLOOR)
+        sparse = _soft_threshold(codes)
+        sparse = jnp.matmul(sparse, feedback, precision="highest")
+        sparse = _soft_threshold(sparse + codes)
 
         image = image[:, 2:-2, 2:-2]  # H read two pixels further than the rest does
         low = _patches(image)
@@ -160,11 +162,8 @@ class SCNStage(nn.Module):
         )
 
         triangle = np.convolve(np.ones(size), np.ones(size)) / size**2
-        mean = _conv(
-            image,
-            jnp.asarray(np.outer(triangle, triangle), jnp.float32)[..., None, None],
-            jnp.float32,
-        )
+        triangle = jnp.asarray(np.outer(triangle, triangle), jnp.float32)
+        mean = _conv(image, triangle[:, :, None, None])
         return mean + _add_patches(fine * combine)
 
 

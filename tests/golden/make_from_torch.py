@@ -9,6 +9,7 @@ Needs torch and NumPy only; nothing of jaxsr is used, so that the two stay indep
 import argparse
 import importlib
 import importlib.util
+import re
 import sys
 import types
 from pathlib import Path
@@ -110,6 +111,16 @@ def twtygqyy(clones: Path):
     yield "vdsr_twtygqyy", vdsr, (1, 18, 22), 1.0
 
 
+def twtygqyy_lapsrn(clones: Path):
+    # Its 64 features are written into the source; 6 keep the file small.
+    source = (clones / "pytorch-LapSRN" / "lapsrn.py").read_text()
+    module = types.ModuleType("lapsrn_with_6_features")
+    exec(re.sub(r"\b64\b", "6", source), module.__dict__)
+    lapsrn = module.Net()
+    randomise(lapsrn)
+    yield "lapsrn_twtygqyy", lapsrn, (1, 9, 11), 1.0
+
+
 def edsr_pytorch(clones: Path):
     sys.path.insert(0, str(clones / "EDSR-PyTorch" / "src"))
     edsr = importlib.import_module("model.edsr")
@@ -184,6 +195,29 @@ def lornatang(clones: Path):
         yield f"srresnet_lornatang_x{scale}", network, (3, 9, 11), 1.0
 
 
+def daitao(clones: Path):
+    for name in [name for name in sys.modules if name.split(".")[0] == "model"]:
+        del sys.modules[name]  # EDSR-PyTorch's package has the same name
+    sys.path.insert(0, str(clones / "SAN" / "TrainCode"))
+    module = importlib.import_module("model.san")
+    sys.path.pop(0)
+    for scale in (2, 3, 4):
+        options = types.SimpleNamespace(
+            n_resgroups=2,
+            n_resblocks=2,
+            n_feats=16 if scale == 2 else 8,
+            reduction=4,
+            res_scale=1,
+            scale=[scale],
+            rgb_range=255,
+            n_colors=3,
+        )
+        network = module.SAN(options)
+        randomise(network, bias=10.0, tail=0.05)
+        network.gamma.fill_(0.25)
+        yield f"san_daitao_x{scale}", network, (3, 9, 11), 255.0
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -191,10 +225,14 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the .npz files")
     arguments = parser.parse_args()
     generator = torch.Generator().manual_seed(1)
-    for make in (yjn870, twtygqyy, edsr_pytorch, torchsr, basicsr, lornatang):
+    makers = (yjn870, twtygqyy, edsr_pytorch, torchsr, basicsr, lornatang)
+    for make in (*makers, twtygqyy_lapsrn, daitao):
         for name, network, shape, value_range in make(arguments.clones):
             image = torch.rand((2, *shape), generator=generator)
-            output = network.eval()(image * value_range) / value_range
+            output = network.eval()(image * value_range)
+            if isinstance(output, tuple):  # LapSRN returns the output of every level
+                output = output[-1]
+            output = output / value_range
             np.savez_compressed(
                 arguments.out / f"{name}.npz",
                 input=image.numpy(),
