@@ -1,5 +1,6 @@
 """Networks and folders of pictures over benchmark sets, against published numbers."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -41,13 +42,17 @@ def _bicubic(scale, **fields):
     return Upscaler(models.create("bicubic", scale=scale), {}, **fields)
 
 
-def _network(name="rcbam", *, scale=2, seed=0, tile=None, self_ensemble=False):
+def _network(name="rcbam", **options):
+    return Upscaler(*_model_and_variables(name), **options)
+
+
+@functools.cache
+def _model_and_variables(name):
+    """Returns a small x2 network and its random parameters."""
     fields = {"features": 4, "depth": 1} if name == "rcbam" else {}
-    model = models.create(name, scale=scale, **fields)
+    model = models.create(name, scale=2, **fields)
     channels = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-    lr = jnp.zeros((1, 16, 16, channels))
-    variables = jax.jit(model.init)(jax.random.key(seed), lr)
-    return Upscaler(model, variables, tile=tile, self_ensemble=self_ensemble)
+    return model, model.init(jax.random.key(0), jnp.zeros((1, 16, 16, channels)))
 
 
 @pytest.fixture
@@ -113,7 +118,7 @@ def test_evaluate_says_how_the_numbers_were_made(photos):
 
 
 def test_evaluate_says_whether_images_were_tiled(photos):
-    upscaler = Upscaler(_network().model, _network().variables, tile=8, overlap=4)
+    upscaler = _network(tile=8, overlap=4)
     result = evaluate(upscaler, [f"folder:{photos}"], scale=2)
     assert (result["tile"], result["tiled"]) == (8, True)
 
