@@ -1,0 +1,7 @@
+"""DRCN x2; recipes: paper (the default), cpu. See configs/drcn.py."""
+
+from configs import drcn
+
+
+def get_config(recipe: str = "paper"):
+    return drcn.get_config(2, recipe or "paper")

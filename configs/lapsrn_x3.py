@@ -1,0 +1,7 @@
+"""LapSRN x3; recipes: paper (the default), cpu. See configs/lapsrn.py."""
+
+from configs import lapsrn
+
+
+def get_config(recipe: str = "paper"):
+    return lapsrn.get_config(3, recipe or "paper")

@@ -1,0 +1,7 @@
+"""MemNet x3; recipes: paper (the default), cpu. See configs/memnet.py."""
+
+from configs import memnet
+
+
+def get_config(recipe: str = "paper"):
+    return memnet.get_config(3, recipe or "paper")

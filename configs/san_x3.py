@@ -1,0 +1,7 @@
+"""SAN x3; recipes: paper (the default), cpu. See configs/san.py."""
+
+from configs import san
+
+
+def get_config(recipe: str = "paper"):
+    return san.get_config(3, recipe or "paper")
