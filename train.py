@@ -108,13 +108,13 @@ def _benchmarks(config: Config) -> list[str]:
 def _batches(config: Config, source, *, channels: int, start_step: int):
     from jaxsr.data.tf_pipeline import make_batches  # TensorFlow takes seconds to load
 
+    options = config.data.to_dict()
+    for key in ("train", "data_dir"):  # said by `source`
+        del options[key]
     return make_batches(
         source,
         scale=config.model.scale,
-        patch_size=config.data.patch_size,
-        batch_size=config.data.batch_size,
-        augment=config.data.augment,
-        memory_limit_gb=config.data.memory_limit_gb,
+        **options,
         channels=channels,
         seed=config.seed,
         start_step=start_step,

@@ -37,7 +37,8 @@ def get_config() -> Config:
     config.data.patch_size = 48  # of the LR, in pixels
     config.data.batch_size = 16  # of all devices together
     config.data.augment = True  # flips and quarter turns
-    config.data.memory_limit_gb = 16.0  # above it, images are read when needed
+    config.data.skip_small = False  # images smaller than a patch: refused, or left out
+    config.data.memory_limit_gb = placeholder(float)  # default: half of the memory
 
     # Schedule and optimiser: arguments of jaxsr.training.optimizer.create_schedule ...
     config.schedule = ConfigDict()

@@ -85,7 +85,12 @@ def fit(
     start = time.monotonic()
     step = int(state.step)
     pending = _PendingMetrics(step)
-    progress = Progress(steps=cadence.steps, first_step=step, enabled=log is not None)
+    progress = Progress(
+        steps=cadence.steps,
+        first_step=step,
+        max_minutes=cadence.max_minutes,
+        enabled=log is not None,
+    )
     with _stop_on_signals() as stop, progress:
         while step < cadence.steps:
             batch = shard_batch(next(batches), mesh)

@@ -1,6 +1,7 @@
 """What a person sees of a run: a bar on a terminal, lines in a log file."""
 
 import logging
+import math
 import sys
 import time
 
@@ -15,11 +16,19 @@ class Progress:
     On a terminal a bar is drawn; elsewhere `report` logs a line.
     """
 
-    def __init__(self, *, steps: int, first_step: int, enabled: bool):
+    def __init__(
+        self,
+        *,
+        steps: int,
+        first_step: int,
+        max_minutes: float | None,
+        enabled: bool,
+    ):
         self._enabled = enabled
         self._steps = steps
         self._first_step = first_step
         self._start = time.monotonic()
+        self._limit = 60 * max_minutes if max_minutes else math.inf
         self._psnr: float | None = None
         self._bar = tqdm(
             total=steps,
@@ -50,9 +59,15 @@ class Progress:
         if self._psnr is not None:
             shown["PSNR"] = f"{self._psnr:.2f} dB"
         if not self._bar.disable:
+            if self._limit < math.inf:
+                shown["left"] = tqdm.format_interval(self._seconds_left(step))
             self._bar.set_postfix(shown)
         elif self._enabled:
-            each = (time.monotonic() - self._start) / (step - self._first_step)
-            left = tqdm.format_interval(int(each * (self._steps - step)))
             text = ", ".join(f"{name} {value}" for name, value in shown.items())
+            left = tqdm.format_interval(self._seconds_left(step))
             _log.info("step %d/%d: %s, left %s", step, self._steps, text, left)
+
+    def _seconds_left(self, step: int) -> int:
+        passed = time.monotonic() - self._start
+        to_go = passed / (step - self._first_step) * (self._steps - step)
+        return int(max(min(to_go, self._limit - passed), 0))
