@@ -83,7 +83,7 @@ def _prepare(scale: int, data_dir: str | Path | None) -> Sequence[Any]:
     place = ours if ours and ours.is_dir() else None
     # The builder prints a line of its own, which is no result of ours.
     with contextlib.redirect_stdout(sys.stderr):
-        builder = tfds.builder(name, data_dir=place)
+        builder: Any = tfds.builder(name, data_dir=place)
         if not builder.is_prepared():
             builder = tfds.builder(name, data_dir=place, file_format="array_record")
             try:

@@ -1,0 +1,113 @@
+"""The DIV2K builder of tensorflow-datasets on archives of the real names and layout."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxsr.data import check_source, open_source
+from jaxsr.data.pairs import read_pair
+from jaxsr.data.tf_pipeline import make_batches
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize
+
+IMAGES = 5
+
+
+def photo(number: int) -> np.ndarray:
+    rng = np.random.default_rng(number)
+    return rng.integers(0, 256, (24 + 12 * number, 36, 3), dtype=np.uint8)
+
+
+def write_archive(path: Path, files: dict[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, image in files.items():
+            png = io.BytesIO()
+            Image.fromarray(image).save(png, "png")
+            archive.writestr(name, png.getvalue())
+
+
+@pytest.fixture(scope="module")
+def div2k_dir(tmp_path_factory) -> Path:
+    """A data folder in which DIV2K's four archives have already been downloaded."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.resource import get_dl_fname
+
+    data_dir = tmp_path_factory.mktemp("data")
+    root = data_dir / "tensorflow_datasets"
+    downloads = root / "downloads" / "div2k"
+    downloads.mkdir(parents=True)
+    builder = tfds.builder("div2k/bicubic_x2", data_dir=root)
+    for key, url in builder.builder_config.download_urls.items():
+        # Finished downloads are known by a name made of the address and the
+        # registered checksum, and by the .INFO file beside them.
+        info = builder.url_infos[url]
+        path = downloads / get_dl_fname(url, info.checksum)
+        split = "train" if "train" in key else "valid"
+        files = {}
+        for number in range(1, IMAGES + 1):
+            if "_hr_" in key:
+                files[f"DIV2K_{split}_HR/{number:04d}.png"] = photo(number)
+            else:
+                name = f"DIV2K_{split}_LR_bicubic/X2/{number:04d}x2.png"
+                files[name] = imresize(photo(number), 1 / 2)
+        write_archive(path, files)
+        path.with_suffix(".zip.INFO").write_text(
+            json.dumps(
+                {
+                    "dataset_names": ["div2k"],
+                    "original_fname": info.filename,
+                    "url_info": info.asdict(),
+                    "urls": [url],
+                }
+            )
+        )
+    return data_dir
+
+
+def test_div2k_yields_the_archives_pairs(div2k_dir):
+    source = open_source("div2k", data_dir=div2k_dir).at_scale(2)
+    assert len(source) == IMAGES
+    heights = set()
+    for index in range(IMAGES):
+        pair = read_pair(source, index, scale=2)
+        number = (pair.hr.shape[0] - 24) // 12
+        np.testing.assert_array_equal(pair.hr, photo(number))
+        np.testing.assert_array_equal(pair.lr, imresize(photo(number), 1 / 2))
+        heights.add(number)
+    assert heights == set(range(1, IMAGES + 1))
+
+
+def test_div2k_trains_and_checks(div2k_dir):
+    source = open_source("div2k", data_dir=div2k_dir)
+    batches = make_batches(source, scale=2, patch_size=16, batch_size=4, seed=0)
+    assert next(batches)["hr"].shape == (4, 32, 32, 3)
+    report = check_source("div2k", data_dir=div2k_dir)
+    assert report.ok and report.lr[0].images == IMAGES
+    assert report.lr[0].exact_edge == "symmetric"
+
+
+def test_div2k_other_scale_than_opened(div2k_dir):
+    with pytest.raises(ValueError, match=r"opened at x2: call at_scale\(3\)"):
+        open_source("div2k", data_dir=div2k_dir).lr(0, 3)
+
+
+def test_div2k_unknown_scale():
+    with pytest.raises(InputError, match="scale of 2, 3 or 4, got 8"):
+        open_source("div2k").at_scale(8)
+
+
+def test_div2k_prepared_in_another_format(div2k_dir, tmp_path):
+    import tensorflow_datasets as tfds
+
+    root = tmp_path / "tensorflow_datasets"
+    builder = tfds.builder("div2k/bicubic_x2", data_dir=root, file_format="tfrecord")
+    builder.download_and_prepare(
+        download_dir=div2k_dir / "tensorflow_datasets" / "downloads"
+    )
+    with pytest.raises(InputError, match="expected array_record: remove that folder"):
+        open_source("div2k", data_dir=tmp_path).hr(0)
