@@ -1,0 +1,7 @@
+"""MSRResNet x3; recipes: paper (the default), cpu. See configs/msrresnet.py."""
+
+from configs import msrresnet
+
+
+def get_config(recipe: str = "paper"):
+    return msrresnet.get_config(3, recipe or "paper")

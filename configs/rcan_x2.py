@@ -1,0 +1,7 @@
+"""RCAN x2; recipes: paper (the default), cpu. See configs/rcan.py."""
+
+from configs import rcan
+
+
+def get_config(recipe: str = "paper"):
+    return rcan.get_config(2, recipe or "paper")

@@ -1,0 +1,7 @@
+"""SRCNN x3; recipes: paper (the default), cpu. See configs/srcnn.py."""
+
+from configs import srcnn
+
+
+def get_config(recipe: str = "paper"):
+    return srcnn.get_config(3, recipe or "paper")

@@ -1,0 +1,7 @@
+"""SRCNN x4; recipes: paper (the default), cpu. See configs/srcnn.py."""
+
+from configs import srcnn
+
+
+def get_config(recipe: str = "paper"):
+    return srcnn.get_config(4, recipe or "paper")

@@ -1,0 +1,37 @@
+"""SRResNet on DIV2K, and a small one for a CPU.
+
+    python train.py --config=configs/srresnet_x4.py        # the paper's recipe
+    python train.py --config=configs/srresnet_x4.py:cpu    # 10 minutes of 2 CPU cores
+
+Paper: Ledig et al., CVPR 2017, Sec. 3.2. It has x4 only: PSNR / SSIM on Set5 32.05 /
+0.8910 (the SSIM as EDSR's authors measured it on the published pictures).
+
+A million steps of Adam at 1e-4 on batches of 16 HR patches of 96 pixels. Departs: DIV2K
+instead of 350,000 ImageNet pictures. No average of the parameters is kept, since the
+running averages of the normalisations would not fit it.
+"""
+
+from configs import base, recipes
+from configs.base import Config
+
+
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+    config = base.get_config()
+    config.name = f"srresnet_x{scale}"
+    config.model.name = "srresnet"
+    config.model.scale = scale
+    config.model.features = 64
+    config.model.depth = 16
+
+    config.data.train = "div2k"
+    config.data.patch_size = 96 // scale
+    config.data.batch_size = 16
+
+    config.schedule.learning_rate = 1e-4
+    config.schedule.schedule = "constant"
+    config.train.loss = "mse"
+    config.train.steps = 1_000_000
+    config = recipes.choose(config, recipe, small={"features": 32, "depth": 6})
+    config.train.ema_decay = 0.0
+    return config

@@ -1,0 +1,7 @@
+"""SRResNet x4; recipes: paper (the default), cpu. See configs/srresnet.py."""
+
+from configs import srresnet
+
+
+def get_config(recipe: str = "paper"):
+    return srresnet.get_config(4, recipe or "paper")

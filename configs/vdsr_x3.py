@@ -1,0 +1,7 @@
+"""VDSR x3; recipes: paper (the default), cpu. See configs/vdsr.py."""
+
+from configs import vdsr
+
+
+def get_config(recipe: str = "paper"):
+    return vdsr.get_config(3, recipe or "paper")
