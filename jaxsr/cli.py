@@ -93,10 +93,41 @@ def _parser() -> argparse.ArgumentParser:
         "check",
         help="count images, check pairs and sizes, compare LR with exact bicubic",
     )
-    check.add_argument("source", metavar="SOURCE", help="e.g. div2k, folder:PATH")
-    check.add_argument("--scale", type=int, default=2)
+    check.add_argument(
+        "source", metavar="SOURCE", help="e.g. div2k, t91+bsd200, Set5, folder:PATH"
+    )
+    check.add_argument("--scale", type=int, help="default: every scale there is")
     check.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
     check.set_defaults(command=_data_check)
+
+    convert = commands.add_parser(
+        "convert",
+        help="turn other projects' weights into jaxsr's",
+        description="Turn published weights (.pth, .pt, .safetensors, .npz, .mat) into "
+        "a .safetensors file for --weights. No code in the file is run.",
+    )
+    convert.add_argument("file", metavar="FILE", help="the published weights")
+    convert.add_argument(
+        "--from",
+        dest="family",
+        required=True,
+        metavar="FAMILY",
+        help="repository and network, e.g. edsr-pytorch/rcan; a wrong one lists all",
+    )
+    convert.add_argument(
+        "-o", "--out", required=True, metavar="OUT", help="the file to write"
+    )
+    convert.add_argument(
+        "--scale", type=int, help="for weights that do not show it, such as VDSR's"
+    )
+    convert.add_argument(
+        "--field",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a field of the network that weights do not show, e.g. res_scale=0.1",
+    )
+    convert.set_defaults(command=_convert)
 
     models = commands.add_parser("models", help="list the networks")
     models.add_argument("--scale", type=int, default=2)
@@ -185,6 +216,27 @@ def _data_check(options: argparse.Namespace) -> int:
     for line in report.lines():
         print(line)
     return 0 if report.ok else 1
+
+
+def _convert(options: argparse.Namespace) -> None:
+    import ast
+
+    from jaxsr.convert import convert_file
+
+    fields = {}
+    for setting in options.field:
+        name, _, value = setting.partition("=")
+        try:
+            fields[name] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            raise InputError(
+                f"--field: expected NAME=VALUE, a number or tuple, got {setting!r}"
+            ) from None
+    network, fields = convert_file(
+        options.file, options.family, options.out, options.scale, fields
+    )
+    settings = ", ".join(f"{name}={value}" for name, value in fields.items())
+    print(f"{options.out}: {network} ({settings})")
 
 
 def _models(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ import pytest
 import jaxsr
 from configs import base
 from jaxsr.cli import main
-from jaxsr.imaging import read_image, write_image
+from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import create, list_models
 from jaxsr.training.checkpoints import Checkpoints
@@ -195,6 +195,33 @@ def test_score_wrong_options(photos, tmp_path, error_line):
     assert "best" in error_line()
     assert main(["score", str(photos), str(tmp_path / "absent"), "--scale", "2"]) == 2
     assert "absent" in error_line()
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder in DIV2K's layout with one exact pair, as a source's name."""
+    hr = picture(8, 12, 3)
+    for folder, suffix, image in [("HR", "", hr), ("LR_bicubic/X2", "x2", None)]:
+        (tmp_path / "my" / folder).mkdir(parents=True)
+        image = imresize(hr, 1 / 2) if image is None else image
+        write_image(tmp_path / "my" / folder / f"a{suffix}.png", image)
+    return f"folder:{tmp_path / 'my' / 'HR'}"
+
+
+def test_data_check_exact_pairs(pairs, capsys):
+    assert main(["data", "check", pairs, "--scale", "2"]) == 0
+    assert "all equal the exact bicubic" in capsys.readouterr().out
+
+
+def test_data_check_wrong_sizes(pairs, tmp_path, capsys):
+    write_image(tmp_path / "my" / "LR_bicubic" / "X2" / "ax2.png", picture(4, 5, 3))
+    assert main(["data", "check", pairs, "--scale", "2"]) == 1
+    assert "HR is 12x8, LR is 5x4" in capsys.readouterr().out
+
+
+def test_data_check_unknown_source(error_line):
+    assert main(["data", "check", "holiday"]) == 2
+    assert "holiday" in error_line()
 
 
 def test_models_lists_every_network(capsys):
