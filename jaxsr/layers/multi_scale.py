@@ -14,10 +14,14 @@ from jaxsr.layers.convolution import Conv
 class MultiScaleFusion(nn.Module):
     """`x + fuse([ReLU(conv1x1(x)), ReLU(conv3x3(x)), ReLU(conv5x5(x))])`.
 
-    Source: the second paper (see `jaxsr.models.amms`), Sec. 2.3.1 and Figure 2: a branch
-    for each scale, as wide as the input and with its own nonlinearity, then joined. The
-    joint is a 1x1 convolution of their concatenation: it weighs the scales channel by
-    channel; a sum could not.
+    Source: the second paper (see `jaxsr.models.amms`), Sec. 2.3.1 and Figure 2: three
+    sizes of convolution, a nonlinearity after each, joined. How wide the branches are
+    and how they join is not stated. Here each is as wide as the input, and a 1x1
+    convolution of their concatenation joins them: it weighs the scales channel by
+    channel, which a sum could not. The input is added, so that the block changes the
+    features instead of having to carry them.
+
+    `kernel_sizes` are the branches; `(3,)` is the same block at a single scale.
     """
 
     kernel_sizes: Sequence[int] = (1, 3, 5)

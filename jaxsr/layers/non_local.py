@@ -7,7 +7,7 @@ an N x N matrix, 256 GiB for 512x512; here it never exists, and memory grows wit
 
 import math
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -103,17 +103,24 @@ class NonLocal(nn.Module):
             "before" the convolutions phi and g, or "after" them.
         scaled: divide the scores by `sqrt(inner_features)`.
 
+    Raises:
+        ValueError: unknown `pool`.
+
     Checked against facebookresearch/video-nonlocal-net and daitao/SAN.
     """
 
     inner_features: int | None = None
     regions: int = 1
-    pool: Literal["none", "before", "after"] = "none"
+    pool: str = "none"
     scaled: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
+        if self.pool not in ("none", "before", "after"):
+            raise ValueError(
+                f"pool: expected 'none', 'before' or 'after', got {self.pool!r}"
+            )
         c = x.shape[-1]
         inner = self.inner_features or max(c // 2, 1)
         theta, phi, g = (
