@@ -20,6 +20,7 @@ _PARTS = (
     "metrics",
     "models",
     "training",
+    "weights",
 )
 
 
