@@ -12,15 +12,14 @@ give. Here Adam starts at 1e-4 and is lowered tenfold after fixed numbers of ste
 both halves of the loss weigh the same throughout.
 """
 
-from ml_collections import ConfigDict
-
-from configs import base
+from configs import base, recipes
+from configs.base import Config
 
 _RECURSIONS = 16
 
 
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"drcn_x{scale}"
     config.model.name = "drcn"
@@ -42,32 +41,6 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     config.train.supervision_weight = 1 / _RECURSIONS
     config.train.steps = 300_000
     config.eval.protocol = "classic"
-
-    if recipe == "cpu":
-        _cpu(config)
-    elif recipe != "paper":
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/drcn_x{scale}.py: expected paper, "
-            "cpu"
-        )
-    return config
-
-
-def _cpu(config: ConfigDict) -> None:
-    """32 features and 6 recursions."""
-    config.name += "_cpu"
-    config.model.features = 32
-    config.model.recursions = 6
-    config.data.train = "t91+bsd200"
-    config.data.batch_size = 16
-    config.schedule.learning_rate = 1e-3
-    config.schedule.schedule = "constant"
-    config.optimizer.weight_decay = 0.0
-    config.train.loss = "l1"
-    config.train.supervision_weight = 1 / 6
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"
+    small = {"features": 32, "recursions": 6}
+    patch_size = config.data.patch_size
+    return recipes.choose(config, recipe, small=small, patch_size=patch_size)

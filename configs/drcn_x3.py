@@ -1,4 +1,4 @@
-"""DRCN x3; recipes: paper (the default), cpu. See configs/drcn.py."""
+"""DRCN x3; recipes: paper (the default), cpu, sample. See configs/drcn.py."""
 
 from configs import drcn
 

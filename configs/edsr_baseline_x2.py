@@ -1,4 +1,4 @@
-"""EDSR-baseline x2; recipes: paper (the default), cpu. See configs/edsr.py."""
+"""EDSR-baseline x2; recipes: paper (the default), cpu, sample. See configs/edsr.py."""
 
 from configs import edsr
 

@@ -1,4 +1,4 @@
-"""ESPCN x3; recipes: paper (the default), cpu. See configs/espcn.py."""
+"""ESPCN x3; recipes: paper (the default), cpu, sample. See configs/espcn.py."""
 
 from configs import espcn
 

@@ -21,7 +21,7 @@ _PATCH_SIZES = {2: 10, 3: 7, 4: 6}
 
 
 def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"fsrcnn_x{scale}"
     config.model.name = "fsrcnn"

@@ -1,4 +1,4 @@
-"""FSRCNN x2; recipes: paper (the default), cpu. See configs/fsrcnn.py."""
+"""FSRCNN x2; recipes: paper (the default), cpu, sample. See configs/fsrcnn.py."""
 
 from configs import fsrcnn
 

@@ -14,15 +14,14 @@ its share of them. Departs: no random scaling of the images by 0.5 to 1. The aut
 train no x3 network; here the loss is behind the shrinking from x4.
 """
 
-from ml_collections import ConfigDict
-
-from configs import base
+from configs import base, recipes
+from configs.base import Config
 
 _STEPS_PER_EPOCH = 1_000
 
 
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"lapsrn_x{scale}"
     config.model.name = "lapsrn"
@@ -47,32 +46,5 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     config.train.supervision_weight = (2 / scale) ** 2
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
     config.eval.protocol = "classic"
-
-    if recipe == "cpu":
-        _cpu(config)
-    elif recipe != "paper":
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/lapsrn_x{scale}.py: expected paper, "
-            "cpu"
-        )
-    return config
-
-
-def _cpu(config: ConfigDict) -> None:
-    """24 features and 5 convolutions a level, by Adam."""
-    config.name += "_cpu"
-    config.model.features = 24
-    config.model.depth = 5
-    config.data.patch_size = round(96 / config.model.scale)
-    config.data.batch_size = 16
-    config.schedule.learning_rate = 1e-3
-    config.schedule.schedule = "constant"
-    config.optimizer.name = "adam"
-    config.optimizer.weight_decay = 0.0
-    config.optimizer.layer_rates = ConfigDict()
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"
+    small = {"features": 24, "depth": 5}
+    return recipes.choose(config, recipe, small=small, patch_size=round(96 / scale))

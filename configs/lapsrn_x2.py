@@ -1,4 +1,4 @@
-"""LapSRN x2; recipes: paper (the default), cpu. See configs/lapsrn.py."""
+"""LapSRN x2; recipes: paper (the default), cpu, sample. See configs/lapsrn.py."""
 
 from configs import lapsrn
 

@@ -15,15 +15,14 @@ and x4; the clipping stays at that of the first rate. The solver has no end (20 
 steps); here it is after four rates.
 """
 
-from ml_collections import ConfigDict
-
-from configs import base
+from configs import base, recipes
+from configs.base import Config
 
 _LEARNING_RATE = 0.1
 
 
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"memnet_x{scale}"
     config.model.name = "memnet"
@@ -49,34 +48,9 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     config.train.supervision_weight = 1.0
     config.train.steps = 800_000
     config.eval.protocol = "classic"
-
-    if recipe == "cpu":
-        _cpu(config)
-    elif recipe != "paper":
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/memnet_x{scale}.py: expected paper, "
-            "cpu"
-        )
+    small = {"features": 16, "blocks": 3, "recursions": 3}
+    patch_size = config.data.patch_size
+    config = recipes.choose(config, recipe, small=small, patch_size=patch_size)
+    # The running averages of the normalisations would not fit averaged parameters.
+    config.train.ema_decay = 0.0
     return config
-
-
-def _cpu(config: ConfigDict) -> None:
-    """3 blocks of 3 recursions with 16 features, by Adam."""
-    config.name += "_cpu"
-    config.model.features = 16
-    config.model.blocks = 3
-    config.model.recursions = 3
-    config.data.batch_size = 16
-    config.schedule.learning_rate = 1e-3
-    config.schedule.schedule = "constant"
-    config.optimizer.name = "adam"
-    config.optimizer.weight_decay = 0.0
-    config.optimizer.clip_norm = 0.0
-    config.optimizer.layer_rates = ConfigDict()
-    config.train.loss = "l1"
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"

@@ -1,4 +1,4 @@
-"""MemNet x2; recipes: paper (the default), cpu. See configs/memnet.py."""
+"""MemNet x2; recipes: paper (the default), cpu, sample. See configs/memnet.py."""
 
 from configs import memnet
 

@@ -1,4 +1,4 @@
-"""MemNet x4; recipes: paper (the default), cpu. See configs/memnet.py."""
+"""MemNet x4; recipes: paper (the default), cpu, sample. See configs/memnet.py."""
 
 from configs import memnet
 

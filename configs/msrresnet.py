@@ -15,7 +15,7 @@ from configs.base import Config
 
 
 def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"msrresnet_x{scale}"
     config.model.name = "msrresnet"

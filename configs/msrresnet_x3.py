@@ -1,4 +1,4 @@
-"""MSRResNet x3; recipes: paper (the default), cpu. See configs/msrresnet.py."""
+"""MSRResNet x3; recipes: paper (the default), cpu, sample. See configs/msrresnet.py."""
 
 from configs import msrresnet
 

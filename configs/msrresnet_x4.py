@@ -1,4 +1,4 @@
-"""MSRResNet x4; recipes: paper (the default), cpu. See configs/msrresnet.py."""
+"""MSRResNet x4; recipes: paper (the default), cpu, sample. See configs/msrresnet.py."""
 
 from configs import msrresnet
 

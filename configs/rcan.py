@@ -17,7 +17,7 @@ _STEPS_PER_EPOCH = 1_000
 
 
 def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"rcan_x{scale}"
     config.model.name = "rcan"

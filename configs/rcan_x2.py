@@ -1,4 +1,4 @@
-"""RCAN x2; recipes: paper (the default), cpu. See configs/rcan.py."""
+"""RCAN x2; recipes: paper (the default), cpu, sample. See configs/rcan.py."""
 
 from configs import rcan
 

@@ -1,4 +1,4 @@
-"""RCAN x4; recipes: paper (the default), cpu. See configs/rcan.py."""
+"""RCAN x4; recipes: paper (the default), cpu, sample. See configs/rcan.py."""
 
 from configs import rcan
 

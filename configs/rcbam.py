@@ -10,7 +10,7 @@ Attention Mechanism", Sec. 4.1. It reports PSNR / SSIM on Set5 of 37.49 / 0.9623
 0.8337 and 28.01 / 0.7832; hardware and time are not stated.
 """
 
-from configs import base
+from configs import base, recipes
 from configs.base import Config
 
 # "Halved every 200 cycles": a cycle is read as an epoch of 1,000 steps, as in EDSR and
@@ -20,12 +20,7 @@ _STEPS_PER_EPOCH = 1_000
 
 
 def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale.
-
-    Args:
-        scale: 2, 3 or 4.
-        recipe: "paper", "cpu" or "sample".
-    """
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"rcbam_x{scale}"
     config.model.name = "rcbam"
@@ -45,42 +40,5 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     # The paper does not say how long it trained; the rate is halved four times.
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
 
-    recipes = {"paper": lambda config: None, "cpu": _cpu, "sample": _sample}
-    if recipe not in recipes:
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/rcbam_x{scale}.py: expected one of "
-            f"{', '.join(recipes)}"
-        )
-    recipes[recipe](config)
-    if recipe != "paper":
-        config.name += f"_{recipe}"
-    return config
-
-
-def _cpu(config: Config) -> None:
-    """A small network on the 291 images of the second paper, for 2 CPU cores."""
-    config.model.features = 32
-    config.model.depth = 6
-    config.data.train = "t91+bsd200"
-    config.data.skip_small = True  # one of T91 is smaller than 96 pixels
-    config.data.patch_size = 48
-    config.data.batch_size = 16
-    config.schedule.learning_rate = 1e-3
-    config.schedule.schedule = "constant"
-    config.train.loss = "l1"
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"
-
-
-def _sample(config: Config) -> None:
-    """The small network on the photos that come with scikit-image, a few minutes."""
-    _cpu(config)
-    config.model.depth = 4
-    config.data.train = "sample"
-    config.train.steps = 500
-    config.train.max_minutes = 5.0
-    config.eval.benchmarks = "sample"
+    small = {"features": 32, "depth": 6}
+    return recipes.choose(config, recipe, small=small, patch_size=48)

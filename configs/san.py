@@ -12,15 +12,14 @@ The paper's settings; the authors' code has batches of 16 and the rate times 0.6
 when the rate has been halved four times.
 """
 
-from ml_collections import ConfigDict
-
-from configs import base
+from configs import base, recipes
+from configs.base import Config
 
 _STEPS_PER_EPOCH = 1_000
 
 
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"san_x{scale}"
     config.model.name = "san"
@@ -38,31 +37,5 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     config.optimizer.b2 = 0.99
     config.train.loss = "l1"
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
-
-    if recipe == "cpu":
-        _cpu(config)
-    elif recipe != "paper":
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/san_x{scale}.py: expected paper, cpu"
-        )
-    return config
-
-
-def _cpu(config: ConfigDict) -> None:
-    """3 groups of 2 blocks with 24 features, on the 291 images."""
-    config.name += "_cpu"
-    config.model.features = 24
-    config.model.groups = 3
-    config.model.depth = 2
-    config.model.reduction = 4
-    config.data.train = "t91+bsd200"
-    config.data.patch_size = 32
-    config.data.batch_size = 16
-    config.schedule.learning_rate = 1e-3
-    config.schedule.schedule = "constant"
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"
+    small = {"features": 24, "groups": 3, "depth": 2, "reduction": 4}
+    return recipes.choose(config, recipe, small=small)

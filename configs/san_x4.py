@@ -1,4 +1,4 @@
-"""SAN x4; recipes: paper (the default), cpu. See configs/san.py."""
+"""SAN x4; recipes: paper (the default), cpu, sample. See configs/san.py."""
 
 from configs import san
 

@@ -12,13 +12,12 @@ in place of SGD, whose rates are not known here; the paper trains the stages of 
 cascade one after the other first, here they are trained together from the start.
 """
 
-from ml_collections import ConfigDict
+from configs import base, recipes
+from configs.base import Config
 
-from configs import base
 
-
-def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+def get_config(scale: int, recipe: str = "paper") -> Config:
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"scn_x{scale}"
     config.model.name = "scn"
@@ -33,26 +32,5 @@ def get_config(scale: int, recipe: str = "paper") -> ConfigDict:
     config.train.loss = "mse"
     config.train.steps = 500_000
     config.eval.protocol = "classic"
-
-    if recipe == "cpu":
-        _cpu(config)
-    elif recipe != "paper":
-        raise ValueError(
-            f"unknown recipe {recipe!r} of configs/scn_x{scale}.py: expected paper, cpu"
-        )
-    return config
-
-
-def _cpu(config: ConfigDict) -> None:
-    """The same network with smaller batches."""
-    config.name += "_cpu"
-    config.data.train = "t91+bsd200"
-    config.data.batch_size = 16
-    config.schedule.schedule = "constant"
-    config.train.loss = "l1"
-    config.train.steps = 100_000
-    config.train.max_minutes = 10.0
-    config.train.log_every = 20
-    config.train.eval_every = 100
-    config.train.checkpoint_every = 100
-    config.eval.benchmarks = "Set5"
+    patch_size = config.data.patch_size
+    return recipes.choose(config, recipe, small={}, patch_size=patch_size)

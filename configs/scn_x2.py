@@ -1,4 +1,4 @@
-"""SCN x2; recipes: paper (the default), cpu. See configs/scn.py."""
+"""SCN x2; recipes: paper (the default), cpu, sample. See configs/scn.py."""
 
 from configs import scn
 

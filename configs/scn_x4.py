@@ -1,4 +1,4 @@
-"""SCN x4; recipes: paper (the default), cpu. See configs/scn.py."""
+"""SCN x4; recipes: paper (the default), cpu, sample. See configs/scn.py."""
 
 from configs import scn
 

@@ -1,4 +1,4 @@
-"""SRCNN x3; recipes: paper (the default), cpu. See configs/srcnn.py."""
+"""SRCNN x3; recipes: paper (the default), cpu, sample. See configs/srcnn.py."""
 
 from configs import srcnn
 

@@ -1,4 +1,4 @@
-"""SRCNN x4; recipes: paper (the default), cpu. See configs/srcnn.py."""
+"""SRCNN x4; recipes: paper (the default), cpu, sample. See configs/srcnn.py."""
 
 from configs import srcnn
 

@@ -1,4 +1,4 @@
-"""SRResNet x2; recipes: paper (the default), cpu. See configs/srresnet.py."""
+"""SRResNet x2; recipes: paper (the default), cpu, sample. See configs/srresnet.py."""
 
 from configs import srresnet
 

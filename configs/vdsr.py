@@ -23,7 +23,7 @@ _THETA = 1e-4
 
 
 def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` is "paper" or "cpu"."""
+    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
     config = base.get_config()
     config.name = f"vdsr_x{scale}"
     config.model.name = "vdsr"

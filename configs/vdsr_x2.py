@@ -1,4 +1,4 @@
-"""VDSR x2; recipes: paper (the default), cpu. See configs/vdsr.py."""
+"""VDSR x2; recipes: paper (the default), cpu, sample. See configs/vdsr.py."""
 
 from configs import vdsr
 

@@ -1,4 +1,4 @@
-"""VDSR x3; recipes: paper (the default), cpu. See configs/vdsr.py."""
+"""VDSR x3; recipes: paper (the default), cpu, sample. See configs/vdsr.py."""
 
 from configs import vdsr
 

@@ -1,4 +1,4 @@
-"""VDSR x4; recipes: paper (the default), cpu. See configs/vdsr.py."""
+"""VDSR x4; recipes: paper (the default), cpu, sample. See configs/vdsr.py."""
 
 from configs import vdsr
 
