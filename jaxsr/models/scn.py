@@ -95,26 +95,6 @@ def _conv(x, kernel):
     )
 
 
-def _patches(x):
-    """Returns `[N, H - 4, W - 4, 25]`: the 5x5 patches of a one-channel image."""
-    h, w = x.shape[1] - _PATCH + 1, x.shape[2] - _PATCH + 1
-    shifts = [x[:, i : i + h, j : j + w] for i in range(_PATCH) for j in range(_PATCH)]
-    return jnp.concatenate(shifts, axis=-1)
-
-
-def _add_patches(patches):
-    """Returns `[N, H - 4, W - 4, 1]`: the sum of overlapping `[N, H, W, 25]` patches.
-
-    Only pixels that 25 patches cover are returned.
-    """
-    h, w = patches.shape[1] - _PATCH + 1, patches.shape[2] - _PATCH + 1
-    total = 0.0
-    for k in range(_PATCH**2):
-        i, j = _PATCH - 1 - k // _PATCH, _PATCH - 1 - k % _PATCH
-        total += patches[:, i : i + h, j : j + w, k : k + 1]
-    return total
-
-
 class SCNStage(nn.Module):
     """One doubling, `[N, H, W, 1]` to `[N, 2H, 2W, 1]`, float32."""
 
@@ -149,9 +129,9 @@ class SCNStage(nn.Module):
         sparse = jnp.matmul(sparse, feedback, precision="highest")
         sparse = _soft_threshold(sparse + codes)
 
+        positions = jnp.eye(size**2).reshape(size, size, 1, size**2)
         image = image[:, 2:-2, 2:-2]  # H read two pixels further than the rest does
-        low = _patches(image)
-        low = low - jnp.mean(low, axis=-1, keepdims=True)
+        low = _conv(image, positions - 1 / size**2)  # patches less their means
         energy = jnp.sum(jnp.square(low), axis=-1, keepdims=True)
         fine = (sparse.astype(self.dtype) @ decode.astype(self.dtype)).astype(
             jnp.float32
@@ -164,7 +144,8 @@ class SCNStage(nn.Module):
         triangle = np.convolve(np.ones(size), np.ones(size)) / size**2
         triangle = jnp.asarray(np.outer(triangle, triangle), jnp.float32)
         mean = _conv(image, triangle[:, :, None, None])
-        return mean + _add_patches(fine * combine)
+        overlap = positions.swapaxes(2, 3)[::-1, ::-1]
+        return mean + _conv(fine * combine, overlap)
 
 
 class SCN(nn.Module):
