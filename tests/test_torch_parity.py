@@ -76,7 +76,7 @@ def test_golden_files_all_compared():
 def test_output_equals_pytorch(name):
     family, scale, extra = FAMILIES[name]
     state, lr, sr = read(name)
-    network, fields, variables = from_torch(state, family, scale, **extra)
+    network, fields, variables = from_torch(state, family, scale, extra)
     assert_same(jax.jit(create(network, **fields).apply)(variables, lr), sr)
 
 

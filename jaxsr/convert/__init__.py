@@ -40,7 +40,7 @@ def from_torch(
     state_dict: Mapping[str, Any],
     family: str,
     scale: int | None = None,
-    **fields: Any,
+    fields: Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Returns (name, fields, variables) of the network that a state dict is for.
 
@@ -64,7 +64,10 @@ def from_torch(
 
 
 def from_matconvnet(
-    arrays: Arrays, family: str, scale: int | None = None, **fields: Any
+    arrays: Arrays,
+    family: str,
+    scale: int | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Returns (name, fields, variables) for the arrays of a MATLAB file.
 
@@ -80,7 +83,7 @@ def convert_file(
     family: str,
     output: str | Path,
     scale: int | None = None,
-    **fields: Any,
+    fields: Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Writes the weights in a published file as jaxsr's; returns (name, fields).
 
@@ -103,26 +106,29 @@ def convert_file(
     arrays = read_checkpoint(path)
     convert = from_torch if family in pytorch.FAMILIES else from_matconvnet
     try:
-        name, fields, variables = convert(arrays, family, scale, **fields)
+        name, held, variables = convert(arrays, family, scale, fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    channels = getattr(create(name, **fields), "channels")  # noqa: B009 (a field of all)
+    channels = getattr(create(name, **held), "channels")  # noqa: B009 (a field of all)
     metadata = {
         "source": path.name,
         "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "family": family,
         "protocol": "classic" if channels == 1 else "rgb",
     }
-    save_weights(output, variables, model=name, fields=fields, metadata=metadata)
-    return name, fields
+    save_weights(output, variables, model=name, fields=held, metadata=metadata)
+    return name, held
 
 
 def _convert(
-    arrays: Arrays, family: str, scale: int | None, fields: Mapping[str, Any]
+    arrays: Arrays, family: str, scale: int | None, fields: Mapping[str, Any] | None
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     try:
         plan = _FAMILIES[family](arrays, scale)
-        plan.fields |= fields
+        chosen = dict(fields or {})
+        if fixed := sorted({"scale", "dtype"} & set(chosen)):
+            raise InputError(f"{fixed[0]} is no field to choose here")
+        plan.fields |= chosen
         fields, variables = apply_plan(plan)
     except InputError as error:
         others = [name for name in list_families() if _names_fit(name, arrays)]
@@ -130,7 +136,7 @@ def _convert(
         raise InputError(
             f"not {family}: {error}{hint if others and family not in others else ''}"
         ) from None
-    return plan.network, dict(fields), variables
+    return plan.network, fields, variables
 
 
 def _names_fit(family: str, arrays: Arrays) -> bool:

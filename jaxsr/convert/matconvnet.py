@@ -126,7 +126,7 @@ def _unfold_scn(arrays: Arrays) -> Arrays:
             "expected model.conv 81x100 and model.wd 100xN, got "
             f"{conv.shape} and {wd.shape}"
         )
-    features = conv.reshape(9, 9, 4, 5, 5, order="F").transpose(0, 1, 2, 4, 3)
+    features = conv.reshape(9, 9, 100, order="F").reshape(9, 9, 4, 5, 5)
     filters = features[:5, :5, :, 0, 0]
     for dy in range(5):
         for dx in range(5):
