@@ -64,7 +64,7 @@ def test_scn_black_picture_stays_black_and_has_gradients():
     variables = jax.jit(model.init)(jax.random.key(0), lr)
 
     def total(variables):
-        sr = model.apply(variables, lr)
+        sr = jnp.asarray(model.apply(variables, lr))
         return jnp.sum(sr), sr
 
     gradients, sr = jax.jit(jax.grad(total, has_aux=True))(variables)

@@ -55,7 +55,7 @@ class DRCN(nn.Module):
     def __call__(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        def conv(features, name, kernel_init=_he_init):
+        def conv(features: int, name: str, kernel_init: Any = _he_init):
             return nn.Conv(
                 features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
             )
