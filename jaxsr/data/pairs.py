@@ -1,12 +1,18 @@
 """HR images and the LR images that belong to them, as networks are trained on them."""
 
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from jaxsr.data.sources import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y
+
+_log = logging.getLogger(__name__)
 
 
 class Pair(NamedTuple):
@@ -46,6 +52,76 @@ def read_pair(source: Source, index: int, *, scale: int, channels: int = 3) -> P
         hr = _with_channels(hr, 1)
     lr = imresize(hr, 1 / scale)
     return Pair(_with_channels(lr, channels), _with_channels(hr, channels))
+
+
+def read_pairs(
+    source: Source,
+    *,
+    scale: int,
+    channels: int,
+    patch_size: int,
+    skip_small: bool,
+    threads: int,
+    progress: bool,
+) -> Iterator[tuple[int, Pair]]:
+    """Yields number and pair of every image of the source that holds a patch, in order.
+
+    Args:
+        source: the source, opened at this scale (`Source.at_scale`).
+        scale: the factor between LR and HR.
+        channels: 1 or 3, see `read_pair`.
+        patch_size: side of the LR patch in pixels.
+        skip_small: whether images smaller than a patch are left out, which is logged,
+            instead of refused.
+        threads: how many images are read at once.
+        progress: whether a terminal shows a progress bar.
+
+    Raises:
+        InputError: an image is smaller than a patch or all are, or a pair is no pair.
+    """
+    count, left_out = len(source), 0
+    bar = tqdm(
+        total=count,
+        desc=f"reading {source.name}",
+        unit="image",
+        leave=False,
+        disable=None if progress else True,  # None: shown on terminals only
+    )
+
+    def read(index: int) -> Pair:
+        return read_pair(source, index, scale=scale, channels=channels)
+
+    with bar, ThreadPoolExecutor(threads) as executor:
+        # By the handful, so that images which are not kept do not pile up.
+        for start in range(0, count, threads):
+            handful = range(start, min(start + threads, count))
+            for index, pair in zip(handful, executor.map(read, handful), strict=True):
+                bar.update()
+                if min(pair.lr.shape[:2]) >= patch_size:
+                    yield index, pair
+                elif skip_small:
+                    left_out += 1
+                else:
+                    height, width, _ = pair.hr.shape
+                    side = scale * patch_size
+                    raise InputError(
+                        f"{source.name}: image {source.image_name(index)} is "
+                        f"{width}x{height}, smaller than a patch of {side}x{side} "
+                        f"(patch_size {patch_size} at x{scale})"
+                    )
+    if left_out == count:
+        raise InputError(
+            f"{source.name}: none of its {count} images is as large as a patch "
+            f"(patch_size {patch_size} at x{scale})"
+        )
+    if left_out:
+        _log.warning(
+            "%s: left out %d of %d images, smaller than a patch (patch_size %d)",
+            source.name,
+            left_out,
+            count,
+            patch_size,
+        )
 
 
 def check_sizes(

@@ -5,17 +5,14 @@ number alone, so a run continues at step k by starting at step k, and processes 
 a batch without talking to each other. Images are uint8 throughout.
 """
 
-import logging
 import os
 import weakref
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from jaxsr.data.pairs import Pair, read_pair
+from jaxsr.data.pairs import Pair, read_pair, read_pairs
 from jaxsr.data.sources import Source
 from jaxsr.errors import InputError
 
@@ -39,6 +36,9 @@ Tensor = Any
 tf.config.set_visible_devices([], "GPU")
 
 _PREFETCHED_BATCHES = 4
+# Images join the long list by so many at a time: each change of a list copies its
+# references, which for tens of thousands of images would take as long as reading them.
+_LIST_GROWTH = 256
 
 
 def make_batches(
@@ -169,7 +169,8 @@ class _Images:
         self._channels = channels
         self._indices: list[int] = []  # of the images that are large enough
         self._kept = 0  # the first so many of them are in memory
-        self._lists = [_empty_list(len(source)), _empty_list(len(source))]
+        self._lists = [_empty_list(), _empty_list()]
+        self._recent = [_empty_list(), _empty_list()]
         self.failures: list[Exception] = []
 
     def __len__(self) -> int:
@@ -185,43 +186,22 @@ class _Images:
         progress: bool,
     ) -> None:
         """Reads every pair once, and keeps them in order until `limit` bytes."""
-        count = len(self._source)
-        size = 0
-        bar = tqdm(
-            total=count,
-            desc=f"reading {self._source.name}",
-            unit="image",
-            leave=False,
-            disable=None if progress else True,  # None: shown on terminals only
+        pairs = read_pairs(
+            self._source,
+            scale=self._scale,
+            channels=self._channels,
+            patch_size=patch_size,
+            skip_small=skip_small,
+            threads=threads,
+            progress=progress,
         )
-        with bar, ThreadPoolExecutor(threads) as executor:
-            # By the handful, so that images which are not kept do not pile up.
-            for start in range(0, count, threads):
-                handful = range(start, min(start + threads, count))
-                pairs = executor.map(self._read, handful)
-                for index, pair in zip(handful, pairs, strict=True):
-                    bar.update()
-                    if min(pair.lr.shape[:2]) < patch_size:
-                        if skip_small:
-                            continue
-                        raise InputError(self._too_small(index, pair, patch_size))
-                    size += pair.lr.nbytes + pair.hr.nbytes
-                    if size <= limit:
-                        self._keep(pair)
-                    self._indices.append(index)
-        if not self._indices:
-            raise InputError(
-                f"{self._source.name}: none of its {count} images is as large as a "
-                f"patch (patch_size {patch_size} at x{self._scale})"
-            )
-        if len(self) < count:
-            logging.getLogger(__name__).warning(
-                "%s: left out %d of %d images, smaller than a patch (patch_size %d)",
-                self._source.name,
-                count - len(self),
-                count,
-                patch_size,
-            )
+        size = 0
+        for index, pair in pairs:
+            size += pair.lr.nbytes + pair.hr.nbytes
+            if size <= limit:
+                self._keep(pair)
+            self._indices.append(index)
+        self._join_recent()
 
     def rows(self, index: Tensor) -> list[Tensor]:
         """Returns LR and HR image `index` as rows, in a traced function."""
@@ -264,27 +244,27 @@ class _Images:
             return [np.empty([0, 0], np.uint8)] * 2
 
     def _keep(self, pair: Pair) -> None:
-        self._lists = [
-            tf.raw_ops.TensorListSetItem(
-                input_handle=images, index=self._kept, item=_rows(image)
-            )
-            for images, image in zip(self._lists, pair, strict=True)
+        self._recent = [
+            tf.raw_ops.TensorListPushBack(input_handle=images, tensor=_rows(image))
+            for images, image in zip(self._recent, pair, strict=True)
         ]
         self._kept += 1
+        if self._kept % _LIST_GROWTH == 0:
+            self._join_recent()
 
-    def _too_small(self, index: int, pair: Pair, patch_size: int) -> str:
-        height, width, _ = pair.hr.shape
-        side = self._scale * patch_size
-        return (
-            f"{self._source.name}: image {self._source.image_name(index)} is "
-            f"{width}x{height}, smaller than a patch of {side}x{side} (patch_size "
-            f"{patch_size} at x{self._scale})"
-        )
+    def _join_recent(self) -> None:
+        self._lists = [
+            tf.raw_ops.TensorListConcatLists(
+                input_a=images, input_b=recent, element_dtype=tf.uint8
+            )
+            for images, recent in zip(self._lists, self._recent, strict=True)
+        ]
+        self._recent = [_empty_list(), _empty_list()]
 
 
-def _empty_list(count: int) -> Tensor:
-    return tf.raw_ops.TensorListReserve(
-        element_shape=-1, num_elements=count, element_dtype=tf.uint8
+def _empty_list() -> Tensor:
+    return tf.raw_ops.EmptyTensorList(
+        element_shape=-1, max_num_elements=-1, element_dtype=tf.uint8
     )
 
 
