@@ -112,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         dest="family",
         required=True,
         metavar="FAMILY",
-        help="repository and network, e.g. edsr-pytorch/rcan; a wrong one lists all",
+        help="repository, or repository and network, e.g. edsr-pytorch, basicsr/rcan; "
+        "a wrong one lists all",
     )
     convert.add_argument(
         "-o", "--out", required=True, metavar="OUT", help="the file to write"

@@ -3,7 +3,8 @@
     name, fields, variables = from_torch(torch.load(...), "edsr-pytorch/edsr")
     convert_file("EDSR_x2.pt", "edsr-pytorch/edsr", "edsr_x2.safetensors")
 
-A family is a repository and one of its networks, `list_families()`. PyTorch is not
+A family is a repository and one of its networks, see `list_families()`; the repository
+alone ("edsr-pytorch") will do, since the keys tell which network it is. PyTorch is not
 needed: `read_checkpoint` reads its files, and never runs code from them.
 """
 
@@ -49,7 +50,7 @@ def from_torch(
 
     Args:
         state_dict: key -> array or tensor, as the repository names and lays them out.
-        family: one of `list_families()`, by a PyTorch repository.
+        family: one of `list_families()` by a PyTorch repository, or that repository.
         scale: what the weights are for. Some serve any scale and need it; others show
             it, and then it is only checked.
         fields: fields of the network that shapes do not show, such as `res_scale`.
@@ -58,9 +59,9 @@ def from_torch(
         InputError: unknown family; keys that are missing, unknown or misshapen (all are
             listed); weights of another scale.
     """
-    if family not in pytorch.FAMILIES:
-        raise _unknown_family(family, pytorch.FAMILIES)
-    return _convert(pytorch.strip_prefixes(state_dict), family, scale, fields)
+    arrays = pytorch.strip_prefixes(state_dict)
+    family = _find_family(family, arrays, pytorch.FAMILIES)
+    return _convert(arrays, family, scale, fields)
 
 
 def from_matconvnet(
@@ -73,9 +74,9 @@ def from_matconvnet(
 
     See `from_torch`; `arrays` are named as `read_checkpoint` names them.
     """
-    if family not in matconvnet.FAMILIES:
-        raise _unknown_family(family, matconvnet.FAMILIES)
-    return _convert(matconvnet.restore_axes(arrays), family, scale, fields)
+    arrays = matconvnet.restore_axes(arrays)
+    family = _find_family(family, arrays, matconvnet.FAMILIES)
+    return _convert(arrays, family, scale, fields)
 
 
 def convert_file(
@@ -92,7 +93,7 @@ def convert_file(
 
     Args:
         path: what `read_checkpoint` can read.
-        family: one of `list_families()`.
+        family: one of `list_families()`, or a repository.
         output: the `.safetensors` file to write.
         scale: see `from_torch`.
         fields: see `from_torch`.
@@ -100,13 +101,16 @@ def convert_file(
     Raises:
         InputError: the file cannot be read, or does not fit the family.
     """
-    if family not in _FAMILIES:
+    if not _members(family, _FAMILIES):
         raise _unknown_family(family, _FAMILIES)
     path = Path(path)
     arrays = read_checkpoint(path)
-    convert = from_torch if family in pytorch.FAMILIES else from_matconvnet
+    of_torch = _members(family, pytorch.FAMILIES)
+    prepare = pytorch.strip_prefixes if of_torch else matconvnet.restore_axes
     try:
-        name, held, variables = convert(arrays, family, scale, fields)
+        arrays = prepare(arrays)
+        family = _find_family(family, arrays, _FAMILIES)
+        name, held, variables = _convert(arrays, family, scale, fields)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     channels = getattr(create(name, **held), "channels")  # noqa: B009 (a field of all)
@@ -148,6 +152,27 @@ def _names_fit(family: str, arrays: Arrays) -> bool:
             continue
         return not plan.missing() and not plan.unknown()
     return False
+
+
+def _find_family(family: str, arrays: Arrays, known: Iterable[str]) -> str:
+    """Returns the family, or for a repository its network with these keys."""
+    members = _members(family, known)
+    if not members:
+        raise _unknown_family(family, known)
+    if len(members) == 1:
+        return members[0]
+    fitting = [name for name in members if _names_fit(name, arrays)]
+    if len(fitting) != 1:
+        raise InputError(
+            f"which network of {family}? expected the keys of one of "
+            f"{', '.join(members)}; say which, to hear what differs"
+        )
+    return fitting[0]
+
+
+def _members(family: str, known: Iterable[str]) -> list[str]:
+    """Returns the family itself, or all families of the repository of that name."""
+    return sorted(name for name in known if family in (name, name.partition("/")[0]))
 
 
 def _unknown_family(family: str, known: Iterable[str]) -> InputError:

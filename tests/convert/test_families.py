@@ -243,6 +243,28 @@ def test_from_torch_family_of_another(name, tried):
         from_torch(state, tried, 2 if "vdsr" in tried else None)
 
 
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("rcan_edsr_pytorch_x2", "rcan"),
+        ("msrresnet_basicsr_x2", "msrresnet"),
+        ("lapsrn_twtygqyy", "lapsrn"),
+        ("san_daitao_x2", "san"),
+    ],
+)
+def test_from_torch_repository_alone(name, network):
+    state, *_ = golden(name)
+    repository = CASES[name][0].partition("/")[0]
+    assert from_torch(state, repository)[0] == network
+
+
+def test_from_torch_repository_without_such_network():
+    state, *_ = golden("srcnn_yjn870")
+    message = "which network of torchsr.*torchsr/edsr, torchsr/rcan; say which"
+    with pytest.raises(InputError, match=message):
+        from_torch(state, "torchsr")
+
+
 def test_from_torch_not_finite():
     state, *_ = golden("espcn_yjn870_x2")
     state["last_part.0.bias"][1] = np.nan
@@ -252,7 +274,7 @@ def test_from_torch_not_finite():
 
 def test_from_torch_unknown_family():
     with pytest.raises(InputError, match="unknown family 'edsr'.*basicsr/edsr, basics"):
-        from_torch({}, "edsr")
+        from_torch({}, "edsr")  # a network, no repository
     with pytest.raises(InputError, match="unknown family 'twtygqyy/vdsr'.*one of matc"):
         from_matconvnet({}, "twtygqyy/vdsr")
 
@@ -384,7 +406,7 @@ def test_convert_command(tmp_path, capsys):
     state, images, output = golden("edsr_basicsr_x4")
     np.savez(tmp_path / "edsr.npz", **state)
     out = tmp_path / "edsr.safetensors"
-    words = ["convert", str(tmp_path / "edsr.npz"), "--from", "basicsr/edsr"]
+    words = ["convert", str(tmp_path / "edsr.npz"), "--from", "basicsr"]
     assert main([*words, "-o", str(out), "--field", "res_scale=0.1"]) == 0
     assert (
         "edsr (features=8, depth=3, res_scale=0.1, scale=4)" in capsys.readouterr().out
