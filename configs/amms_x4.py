@@ -1,0 +1,7 @@
+"""AMMS x4; recipes: paper (the default), cpu. See configs/amms.py."""
+
+from configs import amms
+
+
+def get_config(recipe: str = "paper"):
+    return amms.get_config(4, recipe or "paper")
