@@ -11,7 +11,8 @@ SGD at 1e-3, the transposed convolution at a tenth. The paper's loss is half the
 over the pixels of a patch where jaxsr takes the mean: the rate is multiplied by half
 the number of pixels. Departs: every scale is trained from its own start, where the
 paper takes the convolutions of x3 over to x2 and x4; pictures are flipped and turned,
-not also shrunk; no General-100. Batch size and length are not stated.
+not also shrunk; no General-100; the gradient's norm is clipped, without which the first
+steps diverge. Batch size and length are not stated.
 """
 
 from configs import base, recipes
@@ -39,6 +40,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.schedule = "constant"
     config.optimizer.name = "sgd"
     config.optimizer.momentum = 0.9
+    config.optimizer.clip_norm = 1.0
     config.optimizer.layer_rates["deconv/(kernel|bias)"] = 0.1
     config.train.loss = "mse"
     config.train.steps = 1_000_000
