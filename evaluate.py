@@ -6,6 +6,7 @@ field's table; --json keeps every image's numbers and how they were made.
 """
 
 import argparse
+import logging
 import runpy
 import shlex
 import sys
@@ -22,6 +23,8 @@ from jaxsr.metrics import PROTOCOLS
 @reports_input_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line `arguments`, the process's own by default."""
+    # orbax and TensorFlow report what they do through it; only errors concern anyone.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     options = _parser().parse_args(arguments)
     upscaler, about = _open_network(options)
     benchmarks = options.benchmarks or "Set5,Set14"

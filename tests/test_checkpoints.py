@@ -1,5 +1,6 @@
 import logging
 import os
+import resource
 
 import flax.linen as nn
 import jax
@@ -54,6 +55,22 @@ def test_save_keeps_newest_and_best(tmp_path):
     assert _save(tmp_path, steps, keep=2) == [20, 50, 60]
     with Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.best_step() == 20
+
+
+# orbax's threads raise what the caller gets as well.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_save_on_a_full_disk_is_one_line_and_keeps_the_one_before(tmp_path):
+    _save(tmp_path, {1: None})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"checkpoints: a checkpoint cannot be writ"):
+            _save(tmp_path, {2: None})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(_state(7))
+    assert int(restored.step) == 1
 
 
 def test_restore_returns_every_bit_of_the_newest(tmp_path):

@@ -1,7 +1,9 @@
 """Checkpoints of a run, by orbax: asynchronous, the newest few and the best are
 kept."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +73,20 @@ class Checkpoints:
         """Starts saving; `psnr` (dB) of an evaluation at this step ranks it.
 
         A step that is there already is not saved again.
+
+        Raises:
+            OSError: this checkpoint, or the one before, cannot be written.
         """
         step = int(state.step)
-        self._manager.directory.mkdir(parents=True, exist_ok=True)
         if step in self.steps():
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
-            metrics=None if psnr is None else {"psnr": psnr},
-        )
+        with self._reports_failed_writes():
+            self._manager.directory.mkdir(parents=True, exist_ok=True)
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
+                metrics=None if psnr is None else {"psnr": psnr},
+            )
 
     def restore(self, template: TrainState) -> TrainState | None:
         """Returns the newest checkpoint that can be read, or None if there is none.
@@ -160,12 +166,29 @@ class Checkpoints:
         return {"params": params, **restored["model_state"]}
 
     def wait(self) -> None:
-        """Returns when everything saved so far is on disk; raises what went wrong."""
-        self._manager.wait_until_finished()
+        """Returns when everything saved so far is on disk.
+
+        Raises:
+            OSError: it could not be written, for instance because the disk is full.
+        """
+        with self._reports_failed_writes():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits for what is being saved, then frees the threads."""
-        self._manager.close()
+        with self._reports_failed_writes():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _reports_failed_writes(self) -> Iterator[None]:
+        """Turns what orbax's storage raises, here or later, into one clear line."""
+        try:
+            yield
+        except Exception as error:
+            raise OSError(
+                f"{self._manager.directory}: a checkpoint cannot be written; those "
+                f"before it are kept ({_first_line(error)})"
+            ) from error
 
 
 def _psnr(metrics: Any) -> float:
