@@ -9,13 +9,13 @@ sub-pixel reconstruction.
 How the paper's gaps are filled, each with its reason:
 
 - SF block: "several 1x1 convolution layers and local residual learning", read as three
-  with ReLU between them. They cost 0.7 % of the parameters.
+  with ReLU between them. The two blocks hold 1.4 % of the parameters.
 - MSFF: the branches are as wide as the input and joined by a 1x1 convolution, and the
   input is added: see `jaxsr.layers.multi_scale`.
 - AM: the text names two branches, fused. A residual block's two 3x3 convolutions make
   the features that both look at, since attention only weighs and mixes what is there;
-  a 1x1 convolution of the two results fuses them; the module's input is added, without
-  which a chain of `depth` modules hardly trains.
+  a 1x1 convolution of the two results fuses them; the module's input is added, as in
+  the blocks of EDSR, RCAN and SAN.
 - Non-local branch: as in SAN, which the paper builds on: within quarters of the picture
   and with pooled keys, a sixteenth of the whole picture's scores, in each module.
   `inner_features` is half of `features`, the non-local paper's choice.
@@ -30,6 +30,8 @@ How the paper's gaps are filled, each with its reason:
   starts at zero, so that training starts as good as bicubic. Not stated.
 - `mean`, DIV2K's colour, is subtracted from the input (Sec. 4.2). The range that it
   belongs to is not stated; it is [0, 1] here.
+- Colour: Sec. 4.1 says that luma alone goes through the network, Sec. 4.2 that it is
+  trained on RGB patches less an RGB mean. Both cannot be; RGB is the default.
 
 The switches `non_local`, `second_order` and `multi_scale` give the ablation of the
 paper's Table 1. Without `multi_scale` MSFF keeps its 3x3 branch only. With one branch
