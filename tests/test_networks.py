@@ -84,6 +84,12 @@ NETWORKS = {
         {2: 1_239_212, 3: 1_247_867, 4: 1_259_984},
         tiny={"features": 6, "depth": 2, "reduction": 2},
     ),
+    # At x2: head 1,792, SF blocks 2 x 12,480, MSFF 2 x 155,904, 16 modules of 91,044,
+    # body's end 36,928, tail 6,924. The paper prints no count.
+    "amms": Network(
+        {2: 1_839_116, 3: 1_847_771, 4: 1_859_888},
+        tiny={"features": 8, "depth": 2, "reduction": 2},
+    ),
     # The author gives 15.44 M at x2.
     "rcan": Network(
         {2: 15_444_643, 3: 15_629_283, 4: 15_592_355},
