@@ -132,9 +132,12 @@ def make_batches(
             patches[name] = _turn(patch, bits[2:] % 2 > 0) if augment else patch
         return patches
 
+    # AutoGraph reads Python source anew from disk, which an editor may have changed
+    # since; nothing here needs it.
+    do_not_convert = tf.autograph.experimental.do_not_convert
     dataset = (
         tf.data.Dataset.range(start_step * local_size, tf.int64.max)
-        .map(cut, num_parallel_calls=threads, deterministic=True)
+        .map(do_not_convert(cut), num_parallel_calls=threads, deterministic=True)
         .batch(local_size, drop_remainder=True)
         .prefetch(_PREFETCHED_BATCHES)
     )
