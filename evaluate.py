@@ -18,6 +18,7 @@ from jaxsr import benchmark, models, weights
 from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.inference import Upscaler
 from jaxsr.metrics import PROTOCOLS
+from jaxsr.models.complexity import count_parameters
 
 
 @reports_input_errors
@@ -107,7 +108,7 @@ def _open_network(options: argparse.Namespace) -> tuple[Upscaler, dict[str, Any]
             "which network? give --model and --scale, --weights, --config or --workdir"
         )
     model = models.create(options.model, scale=options.scale)
-    if weights.parameter_count(model):
+    if count_parameters(model):
         raise InputError(
             f"{options.model} x{options.scale} has parameters: give --weights, or the "
             "--workdir of a training run"

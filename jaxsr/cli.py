@@ -242,18 +242,20 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _models(options: argparse.Namespace) -> None:
     from jaxsr.models import create, list_models
-    from jaxsr.weights import parameter_count
+    from jaxsr.models.complexity import count_multiply_adds, count_parameters
 
     create("bicubic", scale=options.scale)  # raises where no network has the scale
-    print(f"{'network':<16}{'channels':>8}{f'parameters x{options.scale}':>20}")
+    print(f"x{options.scale}; multiply-adds are those of 1280x720 pixels as output")
+    print(f"{'network':<16}{'channels':>8}{'parameters':>14}{'multiply-adds':>16}")
     for name in list_models():
         try:
             model = create(name, scale=options.scale)
-            count = f"{parameter_count(model):,}"
+            parameters, products = count_parameters(model), count_multiply_adds(model)
         except InputError:  # this network does not have this scale
-            print(f"{name:<16}{'':>8}{'-':>20}")
+            print(f"{name:<16}{'-':>8}")
             continue
-        print(f"{name:<16}{getattr(model, 'channels'):>8}{count:>20}")  # noqa: B009
+        channels: int = getattr(model, "channels")  # noqa: B009
+        print(f"{name:<16}{channels:>8}{parameters:>14,}{products / 1e9:>14.1f} G")
 
 
 if __name__ == "__main__":

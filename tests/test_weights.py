@@ -13,11 +13,11 @@ import safetensors.numpy
 from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
+from jaxsr.models.complexity import count_parameters
 from jaxsr.weights import (
     check_variables,
     load_upscaler,
     load_weights,
-    parameter_count,
     save_weights,
     variable_shapes,
 )
@@ -131,7 +131,7 @@ def test_load_upscaler_equals_model(path, variables):
     lr = np.random.default_rng(0).random((9, 8, 3)).astype(np.float32)
     model = create("rcbam", **FIELDS)
     upscaler = load_upscaler(path, model="rcbam", scale=2)
-    assert upscaler.parameters == parameter_count(model)
+    assert upscaler.parameters == count_parameters(model)
     np.testing.assert_array_equal(upscaler.run(lr), Upscaler(model, variables).run(lr))
 
 
@@ -171,9 +171,9 @@ def test_check_variables_wrong_shape(variables):
         check_variables(wider, variables)
 
 
-def test_variable_shapes_and_parameter_count():
+def test_variable_shapes():
     model = create("rcbam", **FIELDS)
     shapes = variable_shapes(model)
     assert shapes["params/head/kernel"] == (3, 3, 3, 8)
-    assert parameter_count(model) == sum(int(np.prod(s)) for s in shapes.values())
-    assert parameter_count(create("bicubic", scale=2)) == 0
+    assert count_parameters(model) == sum(int(np.prod(s)) for s in shapes.values())
+    assert count_parameters(create("bicubic", scale=2)) == 0

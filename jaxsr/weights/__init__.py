@@ -164,16 +164,6 @@ def variable_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     return {key: leaf.shape for key, leaf in _flat(variables).items()}
 
 
-def parameter_count(model: nn.Module) -> int:
-    """Returns how many numbers the network learns, computing nothing."""
-    shapes = variable_shapes(model)
-    return sum(
-        int(np.prod(shape))
-        for key, shape in shapes.items()
-        if key.startswith("params/")
-    )
-
-
 def check_variables(model: nn.Module, variables: Mapping[str, Any]) -> None:
     """Raises InputError, naming the first that differs, unless they are the model's."""
     expected = variable_shapes(model)

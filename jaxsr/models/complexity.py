@@ -1,0 +1,80 @@
+"""How much a network computes: parameters and multiply-adds, without running it."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+# The output size for which papers print multiply-adds.
+OUTPUT_HEIGHT, OUTPUT_WIDTH = 720, 1280
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Returns how many numbers the network learns; running averages are not learned."""
+    params = _variables(model).get("params", {})
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def count_multiply_adds(model: nn.Module) -> float:
+    """Returns the multiply-adds of one picture of 1280x720 pixels as output.
+
+    Convolutions and matrix products count; biases, activations, pooling and the bicubic
+    enlargement of a network's input do not. A transposed convolution counts the
+    products with pixels that are there, not with the zeros between them.
+    """
+    scale: int = getattr(model, "scale")  # noqa: B009 (no field of nn.Module)
+    channels: int = getattr(model, "channels")  # noqa: B009
+    height, width = OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale)
+    lr = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
+    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(_variables(model), lr)
+    # A third of 1280 is no whole number of pixels.
+    return _count(traced.jaxpr) * OUTPUT_WIDTH / (scale * width)
+
+
+def _variables(model: nn.Module) -> Any:
+    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+    lr = jax.ShapeDtypeStruct((1, 16, 16, channels), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), lr)
+
+
+def _count(jaxpr: core.Jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = sum(map(_count, _inner_jaxprs(equation.params)))
+        if equation.primitive.name == "scan":
+            inner *= equation.params["length"]
+        total += inner + _count_one(equation)
+    return total
+
+
+def _count_one(equation: core.JaxprEqn) -> int:
+    name, params = equation.primitive.name, equation.params
+    if name == "conv_general_dilated":
+        kernel, numbers = _shape(equation.invars[1]), params["dimension_numbers"]
+        out = _shape(equation.outvars[0])
+        pixels = math.prod(out[axis] for axis in numbers.out_spec[2:])
+        products = math.prod(kernel) // math.prod(params["lhs_dilation"])
+        return out[numbers.out_spec[0]] * pixels * products
+    if name == "dot_general":
+        left = _shape(equation.invars[0])
+        (contracted, _), _ = params["dimension_numbers"]
+        out = math.prod(_shape(equation.outvars[0]))
+        return out * math.prod(left[axis] for axis in contracted)
+    return 0
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
+
+
+def _inner_jaxprs(params: dict[str, Any]) -> Iterator[core.Jaxpr]:
+    for value in params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(item, core.ClosedJaxpr):
+                yield item.jaxpr
+            elif isinstance(item, core.Jaxpr):
+                yield item

@@ -1,0 +1,41 @@
+import pytest
+
+from jaxsr.models import create
+from jaxsr.models.complexity import count_multiply_adds, count_parameters
+
+
+# Worked out from the layer lists, in 1e9 multiply-adds of convolutions for 1280x720
+# pixels as output. EDSR's baseline: CARN (arXiv 1803.08664) prints 316.3, 160.2, 114.0.
+@pytest.mark.parametrize(
+    ("name", "giga"),
+    [
+        ("srcnn", {2: 52.7, 3: 52.7, 4: 52.7}),
+        ("fsrcnn", {2: 2.9, 3: 1.3, 4: 0.7}),
+        ("espcn", {2: 4.9, 3: 2.3, 4: 1.4}),
+        ("vdsr", {2: 612.6, 4: 612.6}),
+        ("edsr_baseline", {2: 316.2, 3: 160.3, 4: 114.2}),
+        ("edsr", {2: 9385, 3: 4477, 4: 2895}),
+        ("srresnet", {2: 332.2, 3: 174.5, 4: 127.8}),
+    ],
+)
+def test_count_multiply_adds_of_known_networks(name, giga):
+    for scale, expected in giga.items():
+        counted = count_multiply_adds(create(name, scale=scale)) / 1e9
+        assert counted == pytest.approx(expected, rel=5e-4, abs=0.05)
+
+
+def test_count_multiply_adds_of_attention_grows_with_pairs_of_pixels():
+    def products(inner_features):
+        model = create("amms", scale=4, depth=1, inner_features=inner_features)
+        return count_multiply_adds(model)
+
+    # Each of four regions of 160x90 pixels asks 80x45 pooled ones, twice: for the
+    # scores and for the values. Four 1x1 convolutions lead there and back.
+    pairs = 4 * (160 * 90) * (80 * 45)
+    convolutions = 4 * 64 * 320 * 180
+    assert products(16) - products(8) == 8 * (2 * pairs + convolutions)
+
+
+def test_count_parameters_leaves_out_running_averages():
+    # 64 features: SRResNet has 33 normalisations of 64 scales and biases.
+    assert count_parameters(create("srresnet", scale=4)) == 1_550_659
