@@ -8,6 +8,7 @@ colon (--config=configs/rcbam_x2.py:sample), a single key on the command line
 import contextlib
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ from jaxsr.metrics import get_protocol
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit
 from jaxsr.training.losses import get_loss
-from jaxsr.training.mesh import create_mesh, replicate
+from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.state import TrainState, create_state
-from jaxsr.training.step import make_train_step
+from jaxsr.training.step import make_step
 from jaxsr.training.workdir import Config, check_workdir, claim_workdir, create_model
 
 _log = logging.getLogger("jaxsr")
@@ -43,13 +45,13 @@ def train(config: Config, workdir: Path) -> TrainState:
     model = create_model(config)
     channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
     mesh = create_mesh(config.data.batch_size)
+    check_dtype(config.train.dtype, mesh)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     optimizer = create_optimizer(schedule, **config.optimizer)
-    train_step = make_train_step(
+    step = make_step(
         model,
         optimizer,
         get_loss(config.train.loss),
-        mesh=mesh,
         ema_decay=config.train.ema_decay,
         supervision_weight=config.train.supervision_weight,
     )
@@ -72,7 +74,17 @@ def train(config: Config, workdir: Path) -> TrainState:
         state = replicate(state, mesh)
         state = checkpoints.restore(state) or state
         first_step = int(state.step)
-        batches = _batches(config, source, channels=channels, start_step=first_step)
+        pipeline = open_pipeline(
+            step,
+            source,
+            **_batch_options(config),
+            mesh=mesh,
+            scale=config.model.scale,
+            channels=channels,
+            seed=config.seed,
+            first_step=first_step,
+        )
+        cadence = _cadence(config, pipeline)
 
         claim_workdir(workdir, config)
         if first_step:
@@ -82,16 +94,9 @@ def train(config: Config, workdir: Path) -> TrainState:
             log = resources.enter_context(MetricLog(workdir, first_step=first_step))
         state = fit(
             state,
-            train_step,
-            batches,
-            mesh=mesh,
-            cadence=Cadence(
-                steps=config.train.steps,
-                max_minutes=config.train.max_minutes,
-                log_every=config.train.log_every,
-                eval_every=config.train.eval_every,
-                checkpoint_every=config.train.checkpoint_every,
-            ),
+            pipeline.run_steps,
+            batch_size=config.data.batch_size,
+            cadence=cadence,
             checkpoints=checkpoints,
             log=log,
             evaluate=None if log is None else _evaluation(config, model, log),
@@ -105,22 +110,32 @@ def _benchmarks(config: Config) -> list[str]:
     return [name for name in config.eval.benchmarks.split(",") if name]
 
 
-def _batches(config: Config, source, *, channels: int, start_step: int):
-    from jaxsr.data.tf_pipeline import make_batches  # TensorFlow takes seconds to load
-
+def _batch_options(config: Config) -> dict[str, Any]:
     options = config.data.to_dict()
-    for key in ("train", "data_dir"):  # said by `source`
+    for key in ("train", "data_dir"):  # said by the source
         del options[key]
-    return make_batches(
-        source,
-        scale=config.model.scale,
-        **options,
-        channels=channels,
-        seed=config.seed,
-        start_step=start_step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
+    return options
+
+
+def _cadence(config: Config, pipeline: Pipeline) -> Cadence:
+    wanted = config.train.steps_per_dispatch
+    if wanted > 1 and not pipeline.on_device:
+        raise InputError(
+            f"train.steps_per_dispatch: {wanted} steps at a time need "
+            "data.pipeline=device; tf.data's batches come one by one"
+        )
+    cadence = Cadence(
+        steps=config.train.steps,
+        max_minutes=config.train.max_minutes,
+        log_every=config.train.log_every,
+        eval_every=config.train.eval_every,
+        checkpoint_every=config.train.checkpoint_every,
+        steps_per_dispatch=wanted or 1,
     )
+    chosen_here = wanted == 0 and pipeline.on_device
+    if chosen_here and jax.default_backend() != "cpu":  # see map_steps
+        cadence = cadence.with_most_steps_per_dispatch()
+    return cadence
 
 
 def _upscaler(config: Config, model, variables) -> Upscaler:
@@ -184,7 +199,9 @@ def _report(config: Config, model, state: TrainState, workdir: Path) -> None:
 
 def _set_up_logging() -> None:
     """Shows what jaxsr has to say, and of everything else only errors."""
-    absl_logging.set_verbosity(absl_logging.ERROR)
+    # orbax logs, and raises in its threads, what it then raises here as well.
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    threading.excepthook = lambda args: None
     logging.getLogger().setLevel(logging.ERROR)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))

@@ -33,7 +33,10 @@ def get_config() -> Config:
     config.data.train = "div2k"
     # Folder of data sets; unset, the environment variable JAXSR_DATA_DIR.
     config.data.data_dir = placeholder(str)
-    # Batches: arguments of jaxsr.data.tf_pipeline.make_batches.
+    # Batches: arguments of jaxsr.training.pipelines.open_pipeline.
+    # "tfdata" cuts patches on the host; "device" on the accelerator, and needs no
+    # TensorFlow; "auto" takes the accelerator if there is one and all images fit.
+    config.data.pipeline = "auto"
     config.data.patch_size = 48  # of the LR, in pixels
     config.data.batch_size = 16  # of all devices together
     config.data.augment = True  # flips and quarter turns
@@ -71,6 +74,9 @@ def get_config() -> Config:
     config.train.log_every = 100
     config.train.eval_every = 5_000
     config.train.checkpoint_every = 1_000
+    # Steps that the device gets at a time; 0: chosen, several on accelerators with
+    # data.pipeline "device", else one.
+    config.train.steps_per_dispatch = 0
     config.train.keep_checkpoints = 3  # newest, beside the best
 
     # Evaluation during training and at its end: jaxsr.benchmark.evaluate.

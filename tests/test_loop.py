@@ -11,7 +11,6 @@ import pytest
 from jaxsr.errors import InputError
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit, is_due
-from jaxsr.training.mesh import create_mesh
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.state import TrainState
 
@@ -39,12 +38,20 @@ def _batches(start=0):
 
 
 def _fit(workdir, *, batches=None, state=None, evaluate=None, **cadence):
+    batches = batches or _batches()
+
+    def run_steps(state, count):
+        metrics = []
+        for batch in itertools.islice(batches, count):
+            state, one = _step(state, batch)
+            metrics.append(one)
+        return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
+
     with Checkpoints(workdir) as checkpoints, MetricLog(workdir, first_step=0) as log:
         state = fit(
             state or _state(),
-            _step,
-            batches or _batches(),
-            mesh=create_mesh(8),
+            run_steps,
+            batch_size=8,
             cadence=Cadence(**cadence),
             checkpoints=checkpoints,
             log=log,

@@ -11,19 +11,25 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxsr.errors import InputError
 from jaxsr.training.checkpoints import Checkpoints
-from jaxsr.training.mesh import shard_batch
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.progress import Progress
 from jaxsr.training.state import TrainState
 from jaxsr.training.step import Metrics
 
+# `run_steps(state, count)` does so many steps in one dispatch. It consumes the state
+# and returns before the devices are done.
+RunSteps = Callable[[TrainState, int], tuple[TrainState, Metrics]]
+
 # `evaluate(variables, step)` returns numbers to log, "psnr" (dB) among them: the one
 # that ranks checkpoints.
 Evaluate = Callable[[dict[str, Any], int], dict[str, float]]
+
+# Steps in one dispatch if nobody says how many: enough to hide what a dispatch costs,
+# few enough to notice a signal soon.
+_STEPS_PER_DISPATCH = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,8 @@ class Cadence:
         log_every: loss and speed are logged.
         eval_every: the network is evaluated.
         checkpoint_every: a checkpoint is written.
+        steps_per_dispatch: the devices get so many steps at a time, since things can
+            only happen between dispatches a divisor of the three above.
     """
 
     steps: int
@@ -44,6 +52,36 @@ class Cadence:
     log_every: int = 100
     eval_every: int = 0
     checkpoint_every: int = 1000
+    steps_per_dispatch: int = 1
+
+    def __post_init__(self):
+        if self.steps_per_dispatch < 1:
+            raise InputError(
+                "train.steps_per_dispatch: expected a number of steps, or 0 for as "
+                f"many as fit, got {self.steps_per_dispatch}"
+            )
+        for name in ("log_every", "eval_every", "checkpoint_every"):
+            if getattr(self, name) % self.steps_per_dispatch:
+                raise InputError(
+                    f"train.steps_per_dispatch: expected a divisor of train.{name}="
+                    f"{getattr(self, name)}, got {self.steps_per_dispatch}"
+                )
+
+    def with_most_steps_per_dispatch(self) -> "Cadence":
+        """Returns the cadence with the most steps per dispatch that fit it, at most
+        16."""
+        every = math.gcd(self.log_every, self.eval_every, self.checkpoint_every)
+        most = max(n for n in range(1, _STEPS_PER_DISPATCH + 1) if every % n == 0)
+        return dataclasses.replace(self, steps_per_dispatch=most)
+
+    def next_dispatch(self, step: int) -> int:
+        """Returns how many steps to do at once after `step` steps.
+
+        One, where a run begins or ends between the usual dispatches: any other number
+        would have to be compiled for this one time.
+        """
+        count = self.steps_per_dispatch
+        return count if step % count == 0 and step + count <= self.steps else 1
 
 
 def is_due(step: int, every: int) -> bool:
@@ -57,12 +95,9 @@ def is_due(step: int, every: int) -> bool:
 
 def fit(
     state: TrainState,
-    train_step: Callable[
-        [TrainState, dict[str, jax.Array]], tuple[TrainState, Metrics]
-    ],
-    batches: Iterator[dict[str, np.ndarray]],
+    run_steps: RunSteps,
     *,
-    mesh: Mesh,
+    batch_size: int,
     cadence: Cadence,
     checkpoints: Checkpoints,
     log: MetricLog | None,
@@ -70,12 +105,17 @@ def fit(
 ) -> TrainState:
     """Trains from `state.step` until the cadence, the clock or a signal ends the run.
 
-    SIGTERM and Ctrl-C end the run after the step in progress. However it ends, a
+    SIGTERM and Ctrl-C end the run after the dispatch in progress. However it ends, a
     checkpoint of the last step is on disk when this returns.
+
+    The host waits for the devices only where it needs their results, for a checkpoint
+    or an evaluation: measurements that are only logged are fetched while the devices
+    are busy with the next steps.
 
     Args:
         state: where to start; its memory is consumed.
-        batches: yields batches from `state.step` on.
+        run_steps: the steps, on the batches that belong to them.
+        batch_size: patches in a batch of all devices together, for the speed.
         log: where measurements go; None in all processes but the first.
 
     Raises:
@@ -84,36 +124,46 @@ def fit(
     """
     start = time.monotonic()
     step = int(state.step)
-    pending = _PendingMetrics(step)
+    pending = _PendingMetrics(step, batch_size)
     progress = Progress(
         steps=cadence.steps,
         first_step=step,
         max_minutes=cadence.max_minutes,
         enabled=log is not None,
     )
+
+    def report(step: int, numbers: dict[str, float]) -> None:
+        if log is not None:
+            log.scalars(step, numbers)
+        progress.report(step, numbers)
+
+    unreported: tuple[int, float] | None = None  # step and minutes
     with _stop_on_signals() as stop, progress:
         while step < cadence.steps:
-            batch = shard_batch(next(batches), mesh)
-            state, metrics = train_step(state, batch)
-            step += 1
-            pending.add(metrics, images=batch["lr"].shape[0])
-            progress.update()
+            count = cadence.next_dispatch(step)
+            state, metrics = run_steps(state, count)
+            if unreported is not None:
+                report(unreported[0], pending.collect() | {"minutes": unreported[1]})
+                unreported = None
+            pending.add(metrics, steps=count)
+            progress.update(count)
+            step += count
 
             minutes = (time.monotonic() - start) / 60
             out_of_time = bool(cadence.max_minutes) and minutes >= cadence.max_minutes
             stopping = step == cadence.steps or out_of_time or stop.is_set()
             evaluating = is_due(step, cadence.eval_every)
             saving = stopping or is_due(step, cadence.checkpoint_every)
-            if not (saving or evaluating or is_due(step, cadence.log_every)):
+            if not (saving or evaluating):
+                if is_due(step, cadence.log_every):
+                    unreported = step, minutes
                 continue
 
-            numbers = {**pending.collect(), "minutes": minutes}
+            numbers = pending.collect() | {"minutes": minutes}
             if evaluate is not None and evaluating:
                 numbers |= evaluate(state.variables(), step)
                 pending.restart_clock()
-            if log is not None:
-                log.scalars(step, numbers)
-            progress.report(step, numbers)
+            report(step, numbers)
             if saving:
                 checkpoints.save(state, psnr=numbers.get("psnr"))
             if stopping:
@@ -123,20 +173,21 @@ def fit(
 
 
 class _PendingMetrics:
-    """Metrics still on the device, so that the loop need not wait for each step."""
+    """Metrics still on the device, so that the loop need not wait for each dispatch."""
 
-    # So many steps may be under way at once; more would only hold memory.
+    # So many dispatches may be under way at once; more would only hold memory.
     _ahead = 4
 
-    def __init__(self, step: int):
+    def __init__(self, step: int, batch_size: int):
         self._step = step
+        self._batch_size = batch_size
         self._metrics: list[Metrics] = []
-        self._images = 0
+        self._steps = 0
         self._since = time.monotonic()
 
-    def add(self, metrics: Metrics, *, images: int) -> None:
+    def add(self, metrics: Metrics, *, steps: int) -> None:
         self._metrics.append(metrics)
-        self._images += images
+        self._steps += steps
         if len(self._metrics) > self._ahead:
             jax.block_until_ready(self._metrics[-self._ahead])
 
@@ -147,20 +198,22 @@ class _PendingMetrics:
     def collect(self) -> dict[str, float]:
         """Returns means since the last call, and images (LR patches) per second."""
         fetched = jax.device_get(self._metrics)
-        for offset, metrics in enumerate(fetched, start=1):
-            if not math.isfinite(metrics["loss"]):
+        values = {
+            name: np.concatenate([np.atleast_1d(metrics[name]) for metrics in fetched])
+            for name in fetched[0]
+        }
+        for offset, loss in enumerate(values["loss"], start=1):
+            if not math.isfinite(loss):
                 raise InputError(
-                    f"the loss of step {self._step + offset} is {metrics['loss']}: "
+                    f"the loss of step {self._step + offset} is {loss}: "
                     "training stopped; the last good checkpoint is kept. Lower "
                     "optimizer.learning_rate or set optimizer.clip_norm"
                 )
         seconds = max(time.monotonic() - self._since, 1e-9)
-        numbers = {
-            name: float(np.mean([m[name] for m in fetched])) for name in fetched[0]
-        }
-        numbers["images_per_second"] = self._images / seconds
-        self._step += len(fetched)
-        self._metrics, self._images = [], 0
+        numbers = {name: float(np.mean(value)) for name, value in values.items()}
+        numbers["images_per_second"] = self._steps * self._batch_size / seconds
+        self._step += self._steps
+        self._metrics, self._steps = [], 0
         self.restart_clock()
         return numbers
 

@@ -24,6 +24,24 @@ def create_mesh(batch_size: int) -> Mesh:
     return Mesh(np.array(devices), (DATA_AXIS,))
 
 
+def check_dtype(dtype: str, mesh: Mesh) -> None:
+    """Finds that the devices compute in this type, not emulate it.
+
+    Raises:
+        InputError: "bfloat16" on a GPU older than NVIDIA's Ampere (A100, RTX 30).
+    """
+    if dtype != "bfloat16":
+        return
+    for device in mesh.local_devices:
+        # GPUs have it as "8.0"; AMD's, which all compute in bfloat16, as "gfx90a".
+        capability = str(getattr(device, "compute_capability", ""))
+        if capability[:1].isdigit() and float(capability) < 8.0:
+            raise InputError(
+                f"train.dtype: {device.device_kind} (compute capability {capability}) "
+                "has no bfloat16, which came with 8.0; use float32"
+            )
+
+
 def shard_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Returns this process's part of a batch as global arrays, split over the mesh."""
     sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))

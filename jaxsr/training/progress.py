@@ -45,9 +45,9 @@ class Progress:
     def __exit__(self, *exception) -> None:
         self._bar.close()
 
-    def update(self) -> None:
-        """Counts one step."""
-        self._bar.update()
+    def update(self, steps: int) -> None:
+        """Counts so many steps."""
+        self._bar.update(steps)
 
     def report(self, step: int, numbers: dict[str, float]) -> None:
         """Shows `loss`, `images_per_second` and, from then on, `psnr` where given."""

@@ -1,4 +1,4 @@
-"""One optimiser step, mapped over the devices.
+"""One optimiser step, or several in one dispatch, mapped over the devices.
 
 The step runs once per device on that device's part of the batch, and gradients are
 averaged over the devices. It is written as `jax.jit(jax.shard_map(step))`, which is
@@ -25,7 +25,13 @@ from jaxsr.training.mesh import DATA_AXIS
 from jaxsr.training.state import TrainState, update_ema
 
 Batch = dict[str, jax.Array]
+# Of one step scalars, of several in one dispatch arrays [steps].
 Metrics = dict[str, jax.Array]
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+# `draw(images, step, rows)` returns those rows of the batch of that step.
+Draw = Callable[[Any, jax.Array, jax.Array], Batch]
+
+_REPLICATED, _SPLIT = PartitionSpec(), PartitionSpec(DATA_AXIS)
 
 
 def to_unit_range(images: jax.Array) -> jax.Array:
@@ -50,16 +56,15 @@ def supervised_loss(
     return total
 
 
-def make_train_step(
+def make_step(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,
-    mesh: Mesh,
     ema_decay: float = 0.0,
     supervision_weight: float = 1.0,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """Returns the compiled step; it consumes (donates) the state that it is given.
+) -> Step:
+    """Returns what each device does with its part of a batch, inside of shard_map.
 
     Args:
         loss: of the network's output, see `jaxsr.training.losses`.
@@ -97,11 +102,81 @@ def make_train_step(
             ema=update_ema(state.ema, params, decay=ema_decay, step=state.step),
         ), metrics
 
-    replicated, split = PartitionSpec(), PartitionSpec(DATA_AXIS)
+    return step
+
+
+def map_step(step: Step, *, mesh: Mesh) -> Step:
+    """Returns the step compiled for batches that are split over the mesh.
+
+    It consumes (donates) the state that it is given.
+    """
     mapped = jax.shard_map(
         step,
         mesh=mesh,
-        in_specs=(replicated, split),
-        out_specs=(replicated, replicated),
+        in_specs=(_REPLICATED, _SPLIT),
+        out_specs=(_REPLICATED, _REPLICATED),
     )
     return jax.jit(mapped, donate_argnums=0)
+
+
+def map_steps(
+    step: Step, *, mesh: Mesh, draw: Draw, batch_size: int
+) -> Callable[[TrainState, Any, int], tuple[TrainState, Metrics]]:
+    """Returns `steps(state, images, count)`: so many steps, batches and all, at once.
+
+    The batches are drawn inside of the compiled function, each device drawing its own
+    rows. The state is consumed (donated), the images are not.
+
+    Beware of a count above 1 on CPU: XLA compiles convolutions in loops to its slowest
+    code there, about 20 times slower.
+
+    Args:
+        step: what each device does, see `make_step`.
+        draw: cuts patches from images that every device holds, see `Draw`.
+        batch_size: patches in a batch of all devices together.
+    """
+    rows_of_each = batch_size // mesh.size
+
+    def steps(state: TrainState, images: Any, count: int):
+        def device_steps(state: TrainState, images: Any):
+            first_row = jax.lax.axis_index(DATA_AXIS) * rows_of_each
+            rows = first_row + jnp.arange(rows_of_each)
+
+            def one(state: TrainState, _) -> tuple[TrainState, Metrics]:
+                return step(state, draw(images, state.step, rows))
+
+            if count == 1:
+                return one(state, None)
+            return jax.lax.scan(one, state, length=count)
+
+        return jax.shard_map(
+            device_steps,
+            mesh=mesh,
+            in_specs=(_REPLICATED, _REPLICATED),
+            out_specs=(_REPLICATED, _REPLICATED),
+        )(state, images)
+
+    return jax.jit(steps, static_argnums=2, donate_argnums=0)
+
+
+def make_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    *,
+    mesh: Mesh,
+    ema_decay: float = 0.0,
+    supervision_weight: float = 1.0,
+) -> Step:
+    """Returns the compiled step on batches from the host: `map_step(make_step(...))`.
+
+    It consumes (donates) the state that it is given.
+    """
+    step = make_step(
+        model,
+        optimizer,
+        loss,
+        ema_decay=ema_decay,
+        supervision_weight=supervision_weight,
+    )
+    return map_step(step, mesh=mesh)

@@ -16,11 +16,13 @@ from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
 
-# A run may go on with other values of these: they decide neither what is learned nor
-# in what order. A cosine schedule also depends on train.steps.
+# A run may go on with other values of these: they do not decide what is learned. The
+# pipelines draw other patches, in the same manner, and "auto" chooses by the hardware.
+# A cosine schedule also depends on train.steps.
 _FREE_KEYS = (
     "data.data_dir",
     "data.memory_limit_gb",
+    "data.pipeline",
     "eval.",
     "name",
     "train.checkpoint_every",
@@ -29,6 +31,7 @@ _FREE_KEYS = (
     "train.log_every",
     "train.max_minutes",
     "train.steps",
+    "train.steps_per_dispatch",
 )
 
 
