@@ -14,14 +14,16 @@ definition (tyshiwo/MemNet, MemNet_M6R6_80C64_train.prototxt), which settles:
   normalisation; predictions are those plus the bicubic image;
 - the final output is `sum_m w_m * prediction_m`, not normalised.
 
-Departs: the w start at 1/M (Caffe's default of 1 starts M times too bright), running
-statistics have momentum 0.99 (Caffe's 0.999, which corrects its start; Flax's does not
-and would need some thousand steps). Weights of the authors could not be had: only the
-parameter count was checked, 695,497 trainable for M6R6. The 212-layer network of the
-paper is `blocks=10, recursions=10`.
+Departs: the w start at 1/M (Caffe's default of 1 starts M times too bright) and the
+reconstruction near zero (He's start adds noise as strong as the image), so that
+training starts at the bicubic image; running statistics have momentum 0.9 (Caffe's
+0.999 corrects its start, Flax's does not and would need some thousand steps). Weights
+of the authors could not be had: only the parameter count was checked, 695,497 trainable
+for M6R6. The 212-layer network of the paper is `blocks=10, recursions=10`.
 
 Pre-upsampling is MATLAB's bicubic, inside the network. While training, the prediction
-of each block is sown as `supervision/prediction<m>`; all losses weigh the same (Eq. 13).
+of each block is sown as `supervision/prediction<m>`; all losses weigh the same (Eq.
+13).
 """
 
 from typing import Any
@@ -48,7 +50,7 @@ class NormReLU(nn.Module):
     ) -> Float[jax.Array, "n h w c"]:
         norm = nn.BatchNorm(
             use_running_average=not train,
-            momentum=0.99,
+            momentum=0.9,
             epsilon=1e-5,
             dtype=self.dtype,
             name="norm",
@@ -104,9 +106,9 @@ class MemNet(nn.Module):
     def __call__(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        def conv(features, name):
+        def conv(features: int, name: str, kernel_init: Any = _he_init):
             return nn.Conv(
-                features, (3, 3), kernel_init=_he_init, dtype=self.dtype, name=name
+                features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
             )
 
         def norm_relu(name):
@@ -115,7 +117,7 @@ class MemNet(nn.Module):
         image = imresize_jnp(lr.astype(jnp.float32), self.scale)
         head = conv(self.features, "head")
         memory = [head(norm_relu("head_norm")(image, train=train))]
-        tail = conv(self.channels, "tail")
+        tail = conv(self.channels, "tail", nn.initializers.normal(1e-3))
         ensemble = self.param(
             "ensemble",
             nn.initializers.constant(1.0 / self.blocks),
