@@ -71,4 +71,6 @@ def create(name: str, *, scale: int, **fields: Any) -> nn.Module:
         )
     if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise InputError(f"scale must be a whole number of at least 1, got {scale!r}")
+    # JSON and configs have lists; a module's fields must be hashable.
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return network(scale=scale, **fields)

@@ -45,20 +45,19 @@ def create_state(
 ) -> TrainState:
     """Returns the state at step 0; the same seed gives the same parameters."""
 
-    @jax.jit
-    def create(key):
-        # The smallest picture that every network takes; parameters do not depend on it.
-        variables = dict(model.init(key, jnp.zeros((1, 16, 16, channels))))
-        params = variables.pop("params", {})
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=params,
-            model_state=variables,
-            opt_state=optimizer.init(params),
-            ema=params if use_ema else {},
-        )
-
-    return create(jax.random.key(seed))
+    # Not under jit: compiling thousands of random generators takes XLA minutes.
+    # The smallest picture that every network takes; parameters do not depend on it.
+    picture = jnp.zeros((1, 16, 16, channels))
+    variables = dict(model.init(jax.random.key(seed), picture))
+    params = variables.pop("params", {})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        model_state=variables,
+        opt_state=optimizer.init(params),
+        # A copy: the step gives all of the state's memory back.
+        ema=jax.tree.map(jnp.copy, params) if use_ema else {},
+    )
 
 
 def update_ema(ema: Any, params: Any, *, decay: float, step: jax.Array) -> Any:
