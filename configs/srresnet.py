@@ -32,6 +32,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.schedule = "constant"
     config.train.loss = "mse"
     config.train.steps = 1_000_000
-    config = recipes.choose(config, recipe, small={"features": 32, "depth": 6})
+    small = {"features": 24, "depth": 3}
+    config = recipes.choose(config, recipe, small=small, patch_size=24)
     config.train.ema_decay = 0.0
     return config
