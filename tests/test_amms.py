@@ -12,7 +12,9 @@ from jaxsr.imaging import imresize_jnp
 from jaxsr.models import create
 from jaxsr.models.amms import AMMS
 
-_TINY: dict[str, Any] = {"features": 8, "depth": 2, "reduction": 2}
+_TINY: dict[str, Any] = {"features": 8, "depth": 1, "reduction": 2}
+# Adds the same to all scores of a query, which the softmax takes away again.
+_WITHOUT_EFFECT = "non_local/phi/bias"
 _SWITCHES = ("non_local", "second_order", "multi_scale")
 
 
@@ -27,8 +29,7 @@ def _perturbed(model, lr):
     At the start the output is bicubic alone: the last convolution and each non-local
     block's are zero, so whatever lies before them has no effect and no gradient.
     """
-    key = jax.random.key(0, impl="unsafe_rbg")
-    variables = jax.jit(model.init)(key, lr)
+    variables = model.init(jax.random.key(0), lr)
     noise = np.random.default_rng(1)
     return jax.tree.map(
         lambda leaf: leaf + noise.normal(0, 0.05, leaf.shape).astype(np.float32),
@@ -49,17 +50,16 @@ def test_mlrn_is_another_name_of_amms():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_amms_starts_as_bicubic(scale):
     lr = _images(6, 5)
-    sr, _ = jax.jit(AMMS(scale=scale, **_TINY).init_with_output)(jax.random.key(0), lr)
+    sr, _ = AMMS(scale=scale, **_TINY).init_with_output(jax.random.key(0), lr)
     np.testing.assert_allclose(sr, imresize_jnp(lr, scale), atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 2), (5, 9)])
-@pytest.mark.parametrize("scale", [2, 3])
-def test_amms_takes_any_size(shape, scale):
+def test_amms_takes_any_size(shape):
     lr = _images(*shape)
-    model = AMMS(scale=scale, **_TINY)
-    sr = jax.jit(model.apply)(_perturbed(model, lr), lr)
-    assert sr.shape == (2, scale * shape[0], scale * shape[1], 3)
+    model = AMMS(scale=3, **_TINY)
+    sr: Any = model.apply(_perturbed(model, lr), lr)
+    assert sr.shape == (2, 3 * shape[0], 3 * shape[1], 3)
     assert sr.dtype == jnp.float32
     assert np.isfinite(sr).all()
 
@@ -93,7 +93,8 @@ def test_amms_without_a_part_trains_every_parameter(switches):
     for path, gradient in jax.tree.leaves_with_path(jax.jit(jax.grad(loss))(variables)):
         label = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(gradient).all(), label
-        assert np.any(np.asarray(gradient) != 0), label
+        if not label.endswith(_WITHOUT_EFFECT):
+            assert np.any(np.asarray(gradient) != 0), label
 
 
 def test_amms_trains_from_its_start():
@@ -101,7 +102,7 @@ def test_amms_trains_from_its_start():
     model = AMMS(scale=2, **_TINY)
     lr = _images(8, 6)
     hr = _images(16, 12)
-    start = jax.jit(model.init)(jax.random.key(0), lr)
+    start = model.init(jax.random.key(0), lr)
 
     @jax.jit
     def step(variables):
@@ -110,14 +111,16 @@ def test_amms_trains_from_its_start():
             return jnp.mean(jnp.square(sr - hr))
 
         gradients = jax.grad(loss)(variables)
-        return jax.tree.map(lambda p, g: p - 0.5 * g, variables, gradients)
+        # As Adam does at first: by the sign, however small the gradient.
+        return jax.tree.map(lambda p, g: p - 0.01 * jnp.sign(g), variables, gradients)
 
     variables = start
     for _ in range(4):
         variables = step(variables)
     moved = jax.tree.map(lambda a, b: np.any(np.asarray(a != b)), variables, start)
     for path, has_moved in jax.tree.leaves_with_path(moved):
-        assert has_moved, jax.tree_util.keystr(path, simple=True, separator="/")
+        label = jax.tree_util.keystr(path, simple=True, separator="/")
+        assert has_moved or label.endswith(_WITHOUT_EFFECT), label
 
 
 def test_amms_gradient_on_constant_image_is_finite():
@@ -136,9 +139,9 @@ def test_amms_gradient_on_constant_image_is_finite():
 def test_amms_without_image_skip_adds_the_mean_back():
     model = AMMS(scale=2, image_skip=False, **_TINY)
     lr = _images(4, 4)
-    variables = jax.jit(model.init)(jax.random.key(0), lr)
+    variables = model.init(jax.random.key(0), lr)
     silent = jax.tree.map(jnp.zeros_like, variables)
-    sr = jax.jit(model.apply)(silent, lr)
+    sr: Any = model.apply(silent, lr)
     expected = np.broadcast_to(np.float32([0.4488, 0.4371, 0.4040]), sr.shape)
     np.testing.assert_array_equal(sr, expected)
 
