@@ -37,10 +37,12 @@ def _batches(start=0):
         yield {"lr": np.full((8, 1, 1, 1), k, np.float32)}
 
 
-def _fit(workdir, *, batches=None, state=None, evaluate=None, **cadence):
+def _fit(workdir, *, batches=None, state=None, evaluate=None, counts=None, **cadence):
     batches = batches or _batches()
+    counts = [] if counts is None else counts
 
     def run_steps(state, count):
+        counts.append(count)
         metrics = []
         for batch in itertools.islice(batches, count):
             state, one = _step(state, batch)
@@ -86,6 +88,69 @@ def test_fit_logs_means_since_the_last_line(tmp_path):
         sums[:2].mean(),
         sums[2:].mean(),
     ]
+
+
+def test_fit_runs_several_steps_per_dispatch_where_they_fit(tmp_path):
+    counts = []
+    state = _state().replace(step=jnp.int32(3))
+    state, steps = _fit(
+        tmp_path,
+        state=state,
+        counts=counts,
+        steps=14,
+        log_every=4,
+        checkpoint_every=8,
+        steps_per_dispatch=4,
+    )
+    # One by one up to a multiple of 4, and for what is left at the end.
+    assert counts == [1, 4, 4, 1, 1]
+    assert float(state.params["w"]) == 8 * sum(range(11))
+    assert steps == [8, 14]
+    lines = _lines(tmp_path)
+    assert [line["step"] for line in lines] == [4, 8, 12, 14]
+    sums = np.cumsum([8 * k for k in range(11)])
+    assert [line["loss"] for line in lines] == [
+        sums[part].mean() for part in np.split(np.arange(11), [1, 5, 9])
+    ]
+
+
+def test_fit_does_not_wait_for_measurements(tmp_path):
+    # Takes about a second, so that it is under way when the next step is asked for.
+    slow = jax.jit(lambda x: jax.lax.fori_loop(0, 60, lambda _, x: jnp.tanh(x @ x), x))
+    matrix = jnp.ones((800, 800))
+    slow(matrix).block_until_ready()
+    results, waited = [], []
+
+    def run_steps(state, count):
+        if results:
+            waited.append(results[-1].is_ready())
+        results.append(slow(matrix))
+        return state, {"loss": results[-1][0, 0]}
+
+    with Checkpoints(tmp_path) as checkpoints, MetricLog(tmp_path, first_step=0) as log:
+        fit(
+            _state(),
+            run_steps,
+            batch_size=8,
+            cadence=Cadence(steps=4, log_every=1),
+            checkpoints=checkpoints,
+            log=log,
+        )
+    assert [line["step"] for line in _lines(tmp_path)] == [1, 2, 3, 4]
+    # On a busy machine this thread may be put aside for longer than a step takes.
+    assert not all(waited)
+
+
+def test_cadence_with_most_steps_per_dispatch():
+    def most(*every):
+        names = ("log_every", "eval_every", "checkpoint_every")
+        cadence = Cadence(steps=9, **dict(zip(names, every, strict=True)))
+        return cadence.with_most_steps_per_dispatch().steps_per_dispatch
+
+    assert most(100, 5000, 1000) == 10
+    assert most(64, 0, 640) == 16
+    assert most(0, 0, 0) == 16
+    assert most(20, 7, 0) == 1
 
 
 def test_fit_evaluates_and_ranks_checkpoints(tmp_path):

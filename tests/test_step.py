@@ -1,3 +1,6 @@
+import contextlib
+from types import SimpleNamespace
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,7 +12,7 @@ from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
 from jaxsr.training.losses import l1, mse
-from jaxsr.training.mesh import create_mesh, replicate, shard_batch
+from jaxsr.training.mesh import check_dtype, create_mesh, replicate, shard_batch
 from jaxsr.training.state import create_state, update_ema
 from jaxsr.training.step import make_train_step, supervised_loss
 
@@ -139,3 +142,31 @@ def test_create_state_same_seed_same_parameters():
 def test_create_mesh_batch_not_divisible_names_the_numbers():
     with pytest.raises(InputError, match=r"data.batch_size: 12 .* 8 cpu devices"):
         create_mesh(12)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "capability", "fine"),
+    [
+        ("bfloat16", "7.5", False),
+        ("bfloat16", "8.0", True),
+        ("bfloat16", "10.0", True),
+        ("bfloat16", "gfx90a", True),
+        ("float32", "7.5", True),
+    ],
+)
+def test_check_dtype_of_gpus(dtype, capability, fine):
+    # No such GPU is at hand; this has what JAX tells about one.
+    device = SimpleNamespace(device_kind="Tesla T4", compute_capability=capability)
+    mesh = SimpleNamespace(local_devices=[device])
+    with (
+        contextlib.nullcontext()
+        if fine
+        else pytest.raises(
+            InputError, match="train.dtype: Tesla T4 .compute capability 7.5. has no bf"
+        )
+    ):
+        check_dtype(dtype, mesh)
+
+
+def test_check_dtype_of_cpus():
+    check_dtype("bfloat16", _mesh(2))

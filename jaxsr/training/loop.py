@@ -154,9 +154,9 @@ def fit(
             stopping = step == cadence.steps or out_of_time or stop.is_set()
             evaluating = is_due(step, cadence.eval_every)
             saving = stopping or is_due(step, cadence.checkpoint_every)
-            if not (saving or evaluating):
-                if is_due(step, cadence.log_every):
-                    unreported = step, minutes
+            logging = is_due(step, cadence.log_every)
+            if not (saving or evaluating or (logging and pending.is_ready())):
+                unreported = (step, minutes) if logging else None
                 continue
 
             numbers = pending.collect() | {"minutes": minutes}
@@ -190,6 +190,10 @@ class _PendingMetrics:
         self._steps += steps
         if len(self._metrics) > self._ahead:
             jax.block_until_ready(self._metrics[-self._ahead])
+
+    def is_ready(self) -> bool:
+        """Returns whether the device is done with all of them."""
+        return all(value.is_ready() for value in self._metrics[-1].values())
 
     def restart_clock(self) -> None:
         """Keeps what came between the steps out of the speed."""
