@@ -19,6 +19,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from jaxsr import benchmark, models
+from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.data import open_benchmark, open_source
 from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.imaging import write_image
@@ -214,6 +215,8 @@ def main(argv) -> None:
     del argv
     _set_up_logging()
     config = flags.FLAGS.config
+    keep_freed_memory()  # these two before JAX starts
+    use_every_core(config.data.batch_size)
     train(config, Path(flags.FLAGS.workdir or f"runs/{config.name}"))
 
 

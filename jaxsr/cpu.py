@@ -1,0 +1,53 @@
+"""What XLA needs from the process to be fast on a CPU; accelerators are not touched.
+
+Both functions belong at the start of a program, before JAX runs anything.
+"""
+
+import ctypes
+import os
+
+import jax
+
+# The names of these parameters in glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGEST_INT = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Makes the allocator keep what is freed; returns whether it could be told.
+
+    XLA allocates all intermediate arrays of a call anew. glibc maps blocks of that size
+    and unmaps them afterwards, so that the kernel clears every page at every call: a
+    quarter of the processor time of a training step. With this the process holds on to
+    the largest amount of memory that it ever used. Does nothing without glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # macOS, musl, Windows
+        return False
+    # Only the main arena can grow without limit; blocks in others would be mapped.
+    settings = {
+        _M_ARENA_MAX: 1,
+        _M_MMAP_THRESHOLD: _LARGEST_INT,
+        _M_TRIM_THRESHOLD: _LARGEST_INT,
+    }
+    return all([mallopt(name, value) for name, value in settings.items()])
+
+
+def use_every_core(batch_size: int) -> int:
+    """Shows each core as a device of its own; returns the number of CPU devices.
+
+    XLA runs most operations of a step, the convolutions among them, on one core. Data
+    parallelism over cores splits them all. There are as many devices as divide the
+    batch, and a number that someone has set (`JAX_NUM_CPU_DEVICES`) stays.
+
+    Args:
+        batch_size: patches of this process in a step.
+    """
+    chosen = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
+    if chosen > 0:
+        return chosen
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    devices = max(d for d in range(1, cores + 1) if batch_size % d == 0)
+    jax.config.update("jax_num_cpu_devices", devices)
+    return devices

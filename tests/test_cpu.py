@@ -1,0 +1,69 @@
+"""The process settings for CPUs, each tried in a fresh process."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+
+def _run(program: str, **environment: str) -> str:
+    clean = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=clean | {"JAX_PLATFORMS": "cpu"} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+_FAULTS = """
+import resource, jax, jax.numpy as jnp
+from jaxsr.cpu import keep_freed_memory
+{first}
+# 64 MiB in between: glibc learns by itself to keep blocks of up to 32 MiB.
+f = jax.jit(lambda x: jnp.fft.fft(jnp.broadcast_to(x, (128, 65536))).real.sum())
+x = jnp.arange(65536.0)
+for _ in range(8):
+    f(x).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    f(x).block_until_ready()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="it is glibc that is told"
+)
+def test_keep_freed_memory_ends_page_faults():
+    plain = int(_run(_FAULTS.format(first="")))
+    kept = int(_run(_FAULTS.format(first="assert keep_freed_memory()")))
+    assert kept < plain / 8, (kept, plain)
+
+
+_DEVICES = """
+import os
+os.sched_getaffinity = lambda pid: set(range({cores}))
+import jax
+from jaxsr.cpu import use_every_core
+devices = use_every_core({batch})
+assert devices == len(jax.devices())
+assert devices == use_every_core({batch})  # also once JAX has started
+print(devices)
+"""
+
+
+@pytest.mark.parametrize(
+    ("cores", "batch", "devices"), [(2, 16, 2), (6, 16, 4), (3, 7, 1)]
+)
+def test_use_every_core_divides_the_batch(cores, batch, devices):
+    assert int(_run(_DEVICES.format(cores=cores, batch=batch))) == devices
+
+
+def test_use_every_core_leaves_a_chosen_number():
+    program = _DEVICES.format(cores=2, batch=16)
+    assert int(_run(program, JAX_NUM_CPU_DEVICES="3")) == 3
