@@ -21,9 +21,9 @@ class TransposedConv(nn.Module):
     (0, 1, 3, 2).
 
     It is computed as a convolution with `stride**2 * features` outputs and a pixel
-    shuffle. XLA on CPU takes 20 times longer for the gradient of the usual form, a
-    convolution of the input spread by zeros (measured: 1.5 s for 64 to 64 channels at
-    128x128, 4x4 kernel).
+    shuffle. In the usual form, a convolution of the input spread by zeros, XLA on CPU
+    takes twice as long forward and 14 times as long for the kernel's gradient (1.8 s
+    against 0.13 s of one core, 64 to 64 channels at 128x128, 4x4 kernel).
     """
 
     features: int
