@@ -21,7 +21,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
 
     Args:
         scale: 2, 3 or 4.
-        recipe: "paper" or "cpu".
+        recipe: as in configs/recipes.py.
     """
     config = base.get_config()
     config.name = f"amms_x{scale}"

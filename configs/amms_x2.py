@@ -1,4 +1,4 @@
-"""AMMS x2; recipes: paper (the default), cpu. See configs/amms.py."""
+"""AMMS x2; recipes: paper (the default), cpu, sample. See configs/amms.py."""
 
 from configs import amms
 

@@ -21,7 +21,7 @@ def get_config(scale: int, recipe: str = "paper", *, name: str = "edsr") -> Conf
     """Returns the config of one scale.
 
     Args:
-        recipe: "paper" or "cpu".
+        recipe: as in configs/recipes.py.
         name: "edsr" or "edsr_baseline".
     """
     config = base.get_config()

@@ -46,9 +46,6 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.optimizer.layer_rates[r"[\w/]*(conv1|conv2|gate|head|tail)/bias"] = 0.1
     config.train.loss = "mse"
     config.train.supervision_weight = 1.0
-    # The normalisations' running statistics are those of the parameters themselves, and
-    # do not fit an average of them.
-    config.train.ema_decay = 0.0
     config.train.steps = 800_000
     config.eval.protocol = "classic"
     small = {"features": 16, "blocks": 3, "recursions": 3}

@@ -1,7 +1,7 @@
 """Convolutional block attention (Woo et al., 2018, https://arxiv.org/abs/1807.06521).
 
-Checked against Jongchan/attention-module: channel gate first, then spatial; one MLP
-shared by both poolings; the 7x7 convolution reads [max, mean] and has no bias.
+Read off Jongchan/attention-module, the authors' code: channel gate first, then spatial;
+one MLP shared by both poolings; the 7x7 convolution reads [max, mean] and has no bias.
 Departs: no batch normalisation behind the 7x7 convolution. Super-resolution trains on
 small batches of small patches and runs on whole pictures, where running statistics of
 the two differ; the first paper's equation for M_s has none either.
