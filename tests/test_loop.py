@@ -114,7 +114,8 @@ def test_fit_runs_several_steps_per_dispatch_where_they_fit(tmp_path):
     ]
 
 
-def test_fit_does_not_wait_for_measurements(tmp_path):
+def test_fit_does_not_wait_for_measurements_on_accelerators(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     # Takes about a second, so that it is under way when the next step is asked for.
     slow = jax.jit(lambda x: jax.lax.fori_loop(0, 60, lambda _, x: jnp.tanh(x @ x), x))
     matrix = jnp.ones((800, 800))
@@ -123,7 +124,7 @@ def test_fit_does_not_wait_for_measurements(tmp_path):
 
     def run_steps(state, count):
         if results:
-            waited.append(results[-1].is_ready())
+            waited.append(results[-1].is_ready())  # no public way, but in tests
         results.append(slow(matrix))
         return state, {"loss": results[-1][0, 0]}
 
