@@ -37,9 +37,9 @@ def keep_freed_memory() -> bool:
 def use_every_core(batch_size: int) -> int:
     """Shows each core as a device of its own; returns the number of CPU devices.
 
-    XLA runs most operations of a step, the convolutions among them, on one core. Data
-    parallelism over cores splits them all. There are as many devices as divide the
-    batch, and a number that someone has set (`JAX_NUM_CPU_DEVICES`) stays.
+    Within a device XLA leaves cores idle: it splits only some operations among them.
+    Data parallelism over cores splits the whole step. There are as many devices as
+    divide the batch, and a number that someone has set (`JAX_NUM_CPU_DEVICES`) stays.
 
     Args:
         batch_size: patches of this process in a step.
