@@ -155,7 +155,7 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
     [
         ("--config.train.stepz=3", "stepz"),
         ("--config.data.train=folder:nowhere", "nowhere"),
-        ("--config=configs/rcbam_x2.py:laptop", "paper, cpu, sample"),
+        ("--config=configs/rcbam_x2.py:laptop", "expected paper, cpu or sample"),
         ("--config=configs/rcbam_x5.py", "rcbam_x5.py"),
     ],
 )
