@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import train
 from jaxsr import benchmark, models
+from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.inference import Upscaler
 
 
@@ -68,6 +69,8 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(names), help="joined by commas")
     parser.add_argument("--json", metavar="FILE", help="write every number there")
     options = parser.parse_args()
+    keep_freed_memory()  # as train.py does
+    use_every_core(batch_size=16)
     bicubic = benchmark.evaluate(
         Upscaler(models.create("bicubic", scale=2), {}), ["Set5"], scale=2
     )

@@ -32,7 +32,14 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.schedule = "constant"
     config.train.loss = "mse"
     config.train.steps = 1_000_000
-    small = {"features": 24, "depth": 3}
+    small = {"features": 16, "depth": 2}
     config = recipes.choose(config, recipe, small=small, patch_size=24)
+    if recipe != "paper":
+        # While the network moves fast, its running averages lag behind: a constant rate
+        # ended 0.6 dB lower after 2 minutes.
+        config.schedule.learning_rate = 2e-3
+        config.schedule.schedule = "halving"
+        config.schedule.halve_every = 400
+        config.schedule.final_learning_rate = 1e-4
     config.train.ema_decay = 0.0
     return config
