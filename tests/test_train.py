@@ -178,7 +178,7 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
     [
         ("model.name", "rcbm", "unknown model 'rcbm'.*rcbam"),
         ("data.train", "div3k", "unknown source 'div3k'.*div2k"),
-        ("data.patch_size", 500, "smaller than a patch"),
+        ("data.patch_size", 500, "none of its 3 images is as large as a patch"),
         ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
         ("eval.benchmarks", "Set6", "unknown benchmark 'Set6'.*Set5"),
         ("eval.protocol", "y", "unknown protocol 'y'.*rgb"),
