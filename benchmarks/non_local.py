@@ -8,9 +8,9 @@ gradients, of `softmax(q @ k.T) @ v` as it stands and of
 device. Times are the shortest of several runs. Where the matrix and its gradients would
 pass `--limit` the plain formula is left out.
 
-Before that, one `NonLocal()` block on a `--large` x `--large` x 64 map, by itself in a process
-of its own, whose peak memory is the whole process's (ru_maxrss, with JAX itself). On a
-CPU 512 takes minutes; `--large 0` leaves it out.
+Before that, one `NonLocal()` block on a `--large` x `--large` x 64 map, by itself in a
+process of its own, whose peak memory is the whole process's (ru_maxrss, with JAX
+itself). On a CPU 512 takes minutes; `--large 0` leaves it out.
 """
 
 import argparse
