@@ -1,5 +1,24 @@
 """The mean colour that EDSR, RCAN, SAN and AMMS subtract and add back."""
 
+import jax
+import jax.numpy as jnp
+
+from jaxsr.errors import InputError
+
 # Mean RGB of DIV2K's training images in [0, 1].
 # Source: EDSR-PyTorch, src/model/edsr.py.
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+def mean_colour(mean: tuple[float, ...], channels: int) -> jax.Array:
+    """Returns a network's field `mean` as float32 `[C]`.
+
+    Raises:
+        InputError: it does not hold one value for each channel.
+    """
+    if len(mean) != channels:
+        raise InputError(
+            f"mean must hold one value per channel: expected {channels}, "
+            f"got {len(mean)}"
+        )
+    return jnp.asarray(mean, jnp.float32)

@@ -49,11 +49,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import torch_kernel_init
-from jaxsr.layers.mean_shift import DIV2K_MEAN
+from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
 from jaxsr.layers.multi_scale import MultiScaleFusion
 from jaxsr.layers.non_local import NonLocal
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
@@ -136,13 +135,8 @@ class AMMS(nn.Module):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        if len(self.mean) != self.channels:
-            raise InputError(
-                f"mean must hold one value per channel: expected {self.channels}, "
-                f"got {len(self.mean)}"
-            )
         lr = lr.astype(jnp.float32)
-        mean = jnp.asarray(self.mean, jnp.float32)
+        mean = mean_colour(self.mean, self.channels)
         sizes = (1, 3, 5) if self.multi_scale else (3,)
         x = Conv(self.features, dtype=self.dtype, name="head")(lr - mean)
         x = ShallowFeatureBlock(dtype=self.dtype, name="shallow")(x)

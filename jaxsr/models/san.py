@@ -32,9 +32,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.layers.convolution import Conv
-from jaxsr.layers.mean_shift import DIV2K_MEAN
+from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
 from jaxsr.layers.non_local import NonLocal
 from jaxsr.layers.second_order_attention import SecondOrderAttention
 from jaxsr.layers.upsampler import Upsampler
@@ -94,12 +93,7 @@ class SAN(nn.Module):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        if len(self.mean) != self.channels:
-            raise InputError(
-                f"mean must hold one value per channel: expected {self.channels}, "
-                f"got {len(self.mean)}"
-            )
-        mean = jnp.asarray(self.mean, jnp.float32)
+        mean = mean_colour(self.mean, self.channels)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
         non_local = NonLocal(
