@@ -14,13 +14,7 @@ from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
 from jaxsr.models.complexity import count_parameters
-from jaxsr.weights import (
-    check_variables,
-    load_upscaler,
-    load_weights,
-    save_weights,
-    variable_shapes,
-)
+from jaxsr.weights import load_upscaler, load_weights, save_weights
 
 FIELDS: dict[str, Any] = {"scale": 2, "features": 8, "depth": 1, "reduction": 4}
 METADATA = {"source": "trained by a test", "psnr": {"Set5": 33.5}}
@@ -162,18 +156,3 @@ def test_load_upscaler_weights_that_do_not_fit(variables, tmp_path):
     save_weights(path, variables, model="nonet", fields=FIELDS, metadata={})
     with pytest.raises(InputError, match=r"w\.safetensors: unknown model 'nonet'"):
         load_upscaler(path)
-
-
-def test_check_variables_wrong_shape(variables):
-    check_variables(create("rcbam", **FIELDS), variables)
-    wider = create("rcbam", **FIELDS | {"features": 12})
-    with pytest.raises(InputError, match=r"RCBAM: params/\S+ expected \[.*12"):
-        check_variables(wider, variables)
-
-
-def test_variable_shapes():
-    model = create("rcbam", **FIELDS)
-    shapes = variable_shapes(model)
-    assert shapes["params/head/kernel"] == (3, 3, 3, 8)
-    assert count_parameters(model) == sum(int(np.prod(s)) for s in shapes.values())
-    assert count_parameters(create("bicubic", scale=2)) == 0

@@ -14,7 +14,7 @@ from flax.traverse_util import unflatten_dict
 
 from jaxsr.errors import InputError
 from jaxsr.models import create
-from jaxsr.weights import variable_shapes
+from jaxsr.models.variables import abstract_variables, by_name
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -83,10 +83,8 @@ def apply_plan(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         InputError: keys are missing, unknown or of the wrong shape: all are listed.
     """
     arrays, fields = plan.arrays, dict(plan.fields)
-    targets = {
-        path.removeprefix("params/"): shape
-        for path, shape in variable_shapes(create(plan.network, **fields)).items()
-    }
+    variables = abstract_variables(create(plan.network, **fields))
+    targets = {path: leaf.shape for path, leaf in by_name(variables["params"]).items()}
     shapes = dict(plan.consumed)
     for path, (key, layout) in plan.sources.items():
         padded = targets[path] + (1,) * (len(layout) - len(targets[path]))

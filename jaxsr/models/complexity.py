@@ -9,13 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from jaxsr.models.variables import abstract_variables
+
 # The output size for which papers print multiply-adds.
 OUTPUT_HEIGHT, OUTPUT_WIDTH = 720, 1280
 
 
 def count_parameters(model: nn.Module) -> int:
     """Returns how many numbers the network learns; running averages are not learned."""
-    params = _variables(model).get("params", {})
+    params = abstract_variables(model).get("params", {})
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
@@ -30,15 +32,11 @@ def count_multiply_adds(model: nn.Module) -> float:
     channels: int = getattr(model, "channels")  # noqa: B009
     height, width = OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale)
     lr = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(_variables(model), lr)
+    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(
+        abstract_variables(model), lr
+    )
     # A third of 1280 is no whole number of pixels.
     return _count(traced.jaxpr) * OUTPUT_WIDTH / (scale * width)
-
-
-def _variables(model: nn.Module) -> Any:
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-    lr = jax.ShapeDtypeStruct((1, 16, 16, channels), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), lr)
 
 
 def _count(jaxpr: core.Jaxpr) -> int:

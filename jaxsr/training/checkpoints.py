@@ -14,6 +14,7 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxsr.errors import InputError
+from jaxsr.models.variables import check_variables
 from jaxsr.training.state import TrainState
 
 # The folder's name in a workdir.
@@ -142,7 +143,7 @@ class Checkpoints:
             metadata: Any = checkpointer.metadata(folder).item_metadata
             tree = metadata.tree
             saved = {"params": tree["ema"] or tree["params"], **tree["model_state"]}
-            _check_same_shapes(saved, template, f"{folder}")
+            check_variables(template, saved)
             wanted = {
                 "ema" if tree["ema"] else "params": template["params"],
                 "model_state": {k: v for k, v in template.items() if k != "params"},
@@ -156,8 +157,8 @@ class Checkpoints:
                     wanted, restore_args=as_numpy, partial_restore=True
                 ),
             )
-        except InputError:
-            raise
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from None
         except Exception as error:
             raise InputError(
                 f"{folder}: cannot be read as a checkpoint ({_first_line(error)})"
@@ -197,22 +198,3 @@ def _psnr(metrics: Any) -> float:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _check_same_shapes(saved: Any, expected: Any, where: str) -> None:
-    """Raises InputError that names the first parameter that differs."""
-
-    def shapes(tree):
-        leaves = jax.tree_util.tree_leaves_with_path(tree)
-        return {
-            jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
-            for path, leaf in leaves
-        }
-
-    saved, expected = shapes(saved), shapes(expected)
-    for name in sorted(saved.keys() | expected.keys()):
-        if saved.get(name) != expected.get(name):
-            raise InputError(
-                f"{where}: holds another network: {name} is "
-                f"{saved.get(name, 'absent')}, expected {expected.get(name, 'absent')}"
-            )

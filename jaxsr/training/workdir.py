@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxsr import models
 from jaxsr.errors import InputError
+from jaxsr.models.variables import abstract_variables
 from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
 
 # A ConfigDict, whose keys type checkers cannot know.
@@ -113,10 +113,7 @@ def load_run(
             raise InputError(
                 f"{workdir}: no checkpoint of step {chosen}, there are {steps}"
             )
-        channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-        template = jax.eval_shape(
-            model.init, jax.random.key(0), jnp.zeros((1, 16, 16, channels))
-        )
+        template = abstract_variables(model)
         return config, model, checkpoints.restore_variables(chosen, template), chosen
 
 

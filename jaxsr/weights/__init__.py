@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +22,7 @@ from flax.traverse_util import unflatten_dict
 from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
+from jaxsr.models.variables import abstract_variables, by_name, check_variables
 
 # The collections that belong to a trained network; others are by-products of a call.
 _COLLECTIONS = ("params", "batch_stats")
@@ -57,10 +57,11 @@ def save_weights(
     if reserved := {"network", "fields"} & set(metadata):
         raise ValueError(f"metadata cannot hold {sorted(reserved)}: these are written")
     entries = {"network": model, "fields": dict(fields), **metadata}
+    kept = {name: variables[name] for name in _COLLECTIONS if name in variables}
     tensors = {
         # safetensors writes memory as it lies: order="C" makes transposed views safe.
         key: np.asarray(jax.device_get(value), order="C")
-        for key, value in _flat(variables).items()
+        for key, value in by_name(kept).items()
     }
     content = safetensors.numpy.save(
         tensors, {key: json.dumps(value) for key, value in entries.items()}
@@ -145,46 +146,9 @@ def load_upscaler(
         )
     try:
         network = create(name, **fields, dtype=dtype)
-        check_variables(network, variables)
+        check_variables(abstract_variables(network), variables)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return Upscaler(
         network, variables, tile=tile, overlap=overlap, self_ensemble=self_ensemble
     )
-
-
-def variable_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each of the network's variables, computing nothing.
-
-    Keys are paths such as "params/head/kernel".
-    """
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-    lr = jax.ShapeDtypeStruct((1, 16, 16, channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), lr)
-    return {key: leaf.shape for key, leaf in _flat(variables).items()}
-
-
-def check_variables(model: nn.Module, variables: Mapping[str, Any]) -> None:
-    """Raises InputError, naming the first that differs, unless they are the model's."""
-    expected = variable_shapes(model)
-    found = {key: leaf.shape for key, leaf in _flat(variables).items()}
-    for key in sorted({**expected, **found}):
-        if expected.get(key) != found.get(key):
-            raise InputError(
-                f"weights do not fit {type(model).__name__}: {key} expected "
-                f"{_shape(expected.get(key))}, got {_shape(found.get(key))}"
-            )
-
-
-def _flat(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arrays of a trained network by their path, "params/head/kernel"."""
-    kept = {name: variables[name] for name in _COLLECTIONS if name in variables}
-    leaves = jax.tree_util.tree_leaves_with_path(kept)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in leaves
-    }
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "nothing" if shape is None else str(list(shape))

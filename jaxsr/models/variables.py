@@ -1,0 +1,47 @@
+"""The variables of a network by name and shape, without computing any.
+
+A name is the path in the tree, `params/head/kernel`.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsr.errors import InputError
+
+
+def abstract_variables(model: nn.Module) -> Any:
+    """Returns what `model.init` would, `jax.ShapeDtypeStruct` in place of arrays."""
+    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+    lr = jax.ShapeDtypeStruct((1, 16, 16, channels), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), lr)
+
+
+def by_name(variables: Any) -> dict[str, Any]:
+    """Returns the leaves of a tree by their names."""
+    leaves = jax.tree_util.tree_leaves_with_path(variables)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in leaves
+    }
+
+
+def check_variables(expected: Any, found: Any) -> None:
+    """Raises InputError, naming the first that differs, unless names and shapes agree.
+
+    Args:
+        expected: `abstract_variables`, or any tree of leaves with a shape.
+        found: another such tree.
+    """
+    expected, found = (
+        {name: list(leaf.shape) for name, leaf in by_name(tree).items()}
+        for tree in (expected, found)
+    )
+    for name in sorted({**expected, **found}):
+        if expected.get(name) != found.get(name):
+            raise InputError(
+                f"holds another network: {name} expected "
+                f"{expected.get(name, 'nothing')}, got {found.get(name, 'nothing')}"
+            )

@@ -1,0 +1,41 @@
+"""Names and shapes of a network's variables, and how wrong ones are named."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.models import create
+from jaxsr.models.variables import abstract_variables, by_name, check_variables
+
+
+def tiny(**fields) -> nn.Module:
+    return create("srresnet", **{"scale": 2, "features": 6, "depth": 1, **fields})
+
+
+def test_abstract_variables_equal_those_of_init():
+    model = tiny()
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    abstract = by_name(abstract_variables(model))
+    assert abstract["params/head/kernel"].shape == (9, 9, 3, 6)
+    assert any(name.startswith("batch_stats/") for name in abstract)
+    concrete = by_name(variables)
+    assert abstract.keys() == concrete.keys()
+    for name, leaf in concrete.items():
+        assert (abstract[name].shape, abstract[name].dtype) == (leaf.shape, leaf.dtype)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"features": 5}, r"batch_stats/\S+ expected \[6\], got \[5\]"),
+        ({"depth": 0}, r"\S*block00/\S+ expected \[6\], got nothing"),
+        ({"depth": 2}, r"\S*block01/\S+ expected nothing, got \[6\]"),
+    ],
+)
+def test_check_variables_names_the_first_that_differs(found, message):
+    expected = abstract_variables(tiny())
+    check_variables(expected, expected)
+    with pytest.raises(InputError, match=f"holds another network: {message}"):
+        check_variables(expected, abstract_variables(tiny(**found)))
