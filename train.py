@@ -32,9 +32,10 @@ from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import Pipeline, open_pipeline
-from jaxsr.training.state import TrainState, create_state
+from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import make_step
 from jaxsr.training.workdir import Config, check_workdir, claim_workdir, create_model
+from jaxsr.weights.initial import load_initial_weights
 
 _log = logging.getLogger("jaxsr")
 
@@ -73,7 +74,7 @@ def train(config: Config, workdir: Path) -> TrainState:
             use_ema=config.train.ema_decay > 0,
         )
         state = replicate(state, mesh)
-        state = checkpoints.restore(state) or state
+        state = checkpoints.restore(state) or _start(config, model, state)
         first_step = int(state.step)
         pipeline = open_pipeline(
             step,
@@ -104,6 +105,27 @@ def train(config: Config, workdir: Path) -> TrainState:
         )
         if log is not None:
             _report(config, model, state, workdir)
+    return state
+
+
+def _start(config: Config, model, state: TrainState) -> TrainState:
+    """Returns the state of a new run, with the weights that it starts from, if any."""
+    source = config.train.init_from
+    if not source:
+        return state
+    variables = load_initial_weights(source, model)
+    try:
+        state, anew = start_from(state, variables)
+    except InputError as error:
+        raise InputError(f"train.init_from: {source}: {error}") from None
+    total = len(jax.tree.leaves(state.variables()))
+    _log.info(
+        "starting from %s (%d of %d variables); anew: %s",
+        source,
+        total - len(anew),
+        total,
+        ", ".join(anew) or "nothing",
+    )
     return state
 
 

@@ -9,14 +9,17 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import train
 from configs import rcbam
+from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training.workdir import load_run
+from jaxsr.weights import save_weights
 
 _ROOT = Path(__file__).parents[1]
 
@@ -122,6 +125,52 @@ def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
     config.model.features = 8
     with pytest.raises(InputError, match="model.features=4, this config has 8"):
         train.train(config, tmp_path / "run")
+
+
+def test_train_starts_from_another_run_once(photos, tmp_path, caplog):
+    train.train(_config(photos), tmp_path / "x2")
+    caplog.set_level("INFO", logger="jaxsr")
+    config = _config(photos, init_from=str(tmp_path / "x2"), steps=1)
+    config.model.scale = 3
+    # A rate at which nothing but the start shows in the parameters.
+    config.schedule.learning_rate = 1e-9
+    train.train(config, tmp_path / "x3")
+    assert "variables); anew: params/tail/bias, params/tail/kernel" in caplog.text
+    before, after = (load_run(tmp_path / name)[2]["params"] for name in ("x2", "x3"))
+    np.testing.assert_allclose(
+        after["head"]["kernel"], before["head"]["kernel"], atol=1e-6
+    )
+
+    # The run goes on from its own checkpoint, also where the other run is gone.
+    (tmp_path / "x2").rename(tmp_path / "gone")
+    config.train.steps = 2
+    train.train(config, tmp_path / "x3")
+    assert load_run(tmp_path / "x3")[3] == 2
+    config.train.init_from = str(tmp_path / "gone")
+    with pytest.raises(InputError, match="train.init_from='.*x2', this config has"):
+        train.train(config, tmp_path / "x3")
+
+
+def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
+    fields = {"scale": 2, "features": 4, "depth": 1}
+    edsr = models.create("edsr", **fields)
+    for name, variables in (
+        ("edsr", edsr.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))),
+        ("rcbam", {"params": {"other": np.ones(3)}}),
+    ):
+        path = tmp_path / f"{name}.safetensors"
+        save_weights(path, variables, model=name, fields=fields, metadata={})
+    for source, message in (
+        (tmp_path / "edsr.safetensors", "expected weights of RCBAM, got EDSR"),
+        (tmp_path / "rcbam.safetensors", "rcbam.safetensors: no parameter fits"),
+        (tmp_path / "absent.safetensors", "absent.safetensors: no such weights file"),
+        (tmp_path, "no run of jaxsr here"),
+        ("rcbam", "expected a .safetensors file or a run's folder, got 'rcbam'"),
+    ):
+        config = _config(photos, init_from=str(source))
+        with pytest.raises(InputError, match=message):
+            train.train(config, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
 
 def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):

@@ -1,12 +1,18 @@
 """What a training run consists of at a step, and nothing else."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxsr.errors import InputError
 
 
 @flax.struct.dataclass
@@ -58,6 +64,38 @@ def create_state(
         # A copy: the step gives all of the state's memory back.
         ema=jax.tree.map(jnp.copy, params) if use_ema else {},
     )
+
+
+def start_from(
+    state: TrainState, variables: Mapping[str, Any]
+) -> tuple[TrainState, list[str]]:
+    """Returns the state with all of `variables` that fit, and the names of the others.
+
+    A variable fits if the state has one of the same name and shape. The others of the
+    state, whose names are returned, keep the values that they have. The moving average
+    starts from the same parameters.
+
+    Raises:
+        InputError: none of the parameters fits.
+    """
+    found: Any = flatten_dict(dict(variables), sep="/")
+    own: Any = flatten_dict({"params": state.params, **state.model_state}, sep="/")
+    fitting = {
+        name: jax.device_put(np.asarray(found[name], leaf.dtype), leaf.sharding)
+        for name, leaf in own.items()
+        if name in found and found[name].shape == leaf.shape
+    }
+    if not any(name.startswith("params/") for name in fitting):
+        raise InputError(
+            "no parameter fits: none has the name and the shape of one of the network's"
+        )
+    model_state = unflatten_dict({**own, **fitting}, sep="/")
+    params = model_state.pop("params")
+    ema = jax.tree.map(jnp.copy, params) if state.ema else {}
+    started = dataclasses.replace(
+        state, params=params, model_state=model_state, ema=ema
+    )
+    return started, sorted(own.keys() - fitting.keys())
 
 
 def update_ema(ema: Any, params: Any, *, decay: float, step: jax.Array) -> Any:
