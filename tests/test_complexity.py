@@ -1,5 +1,7 @@
+import flax.linen as nn
 import pytest
 
+from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models import create
 from jaxsr.models.complexity import count_multiply_adds, count_parameters
 
@@ -13,6 +15,7 @@ from jaxsr.models.complexity import count_multiply_adds, count_parameters
         ("fsrcnn", {2: 2.9, 3: 1.3, 4: 0.7}),
         ("espcn", {2: 4.9, 3: 2.3, 4: 1.4}),
         ("vdsr", {2: 612.6, 4: 612.6}),
+        ("lapsrn", {2: 94.1, 4: 117.5}),
         ("edsr_baseline", {2: 316.2, 3: 160.3, 4: 114.2}),
         ("edsr", {2: 9385, 3: 4477, 4: 2895}),
         ("srresnet", {2: 332.2, 3: 174.5, 4: 127.8}),
@@ -22,6 +25,26 @@ def test_count_multiply_adds_of_known_networks(name, giga):
     for scale, expected in giga.items():
         counted = count_multiply_adds(create(name, scale=scale)) / 1e9
         assert counted == pytest.approx(expected, rel=5e-4, abs=0.05)
+
+
+def test_count_multiply_adds_of_transposed_convolutions():
+    """Each input pixel meets each tap of the kernel, however that is computed."""
+
+    class Enlarge(nn.Module):
+        layer: nn.Module
+        scale: int = 3
+        channels: int = 2
+
+        def __call__(self, x):
+            return self.layer(x)
+
+    layers = [
+        TransposedConv(5, kernel_size=6, stride=3, crop=2),
+        nn.ConvTranspose(5, (6, 6), strides=(3, 3)),
+    ]
+    expected = 240 * (1280 / 3) * 6 * 6 * 2 * 5
+    for layer in layers:
+        assert count_multiply_adds(Enlarge(layer)) == pytest.approx(expected)
 
 
 def test_count_multiply_adds_of_attention_grows_with_pairs_of_pixels():

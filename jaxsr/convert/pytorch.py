@@ -14,7 +14,6 @@ import numpy as np
 from jaxsr.convert.mapping import (
     CONV_AS_DENSE,
     CONV_TRANSPOSE,
-    CONV_TRANSPOSE_FLAX,
     VECTOR,
     Arrays,
     Plan,
@@ -71,7 +70,7 @@ def _yjn870_fsrcnn(arrays: Arrays, scale: int | None) -> Plan:
         part, index = key.split(".")
         slope = f"{part}.{int(index) + 1}.weight"
         plan.sources[f"{name}_prelu/slope"] = (slope, VECTOR)
-    plan.sources["deconv/kernel"] = ("last_part.weight", CONV_TRANSPOSE_FLAX)
+    plan.sources["deconv/kernel"] = ("last_part.weight", CONV_TRANSPOSE)
     plan.sources["deconv/bias"] = ("last_part.bias", VECTOR)
     return plan
 

@@ -13,6 +13,8 @@ from jaxsr.models.variables import abstract_variables
 
 # The output size for which papers print multiply-adds.
 OUTPUT_HEIGHT, OUTPUT_WIDTH = 720, 1280
+# What jaxsr.layers.transposed_convolution calls its computation in a traced program.
+_TRANSPOSED_CONV = "transposed_conv"
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -42,6 +44,10 @@ def count_multiply_adds(model: nn.Module) -> float:
 def _count(jaxpr: core.Jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
+        if equation.params.get("name") == _TRANSPOSED_CONV:
+            x, kernel = map(_shape, equation.invars)
+            total += math.prod(x[:-1]) * math.prod(kernel)
+            continue
         inner = sum(map(_count, _inner_jaxprs(equation.params)))
         if equation.primitive.name == "scan":
             inner *= equation.params["length"]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.layers.prelu import PReLU
+from jaxsr.layers.transposed_convolution import TransposedConv
 
 _DECONV_SIZE = 9
 # He initialisation in the fan-out form, as in yjn870/FSRCNN-pytorch.
@@ -54,18 +55,12 @@ class FSRCNN(nn.Module):
             x = layer(x, self.shrink, 3, f"map{i:02d}")
         x = layer(x, self.features, 1, "expand")
 
-        # The zeros around the stride-dilated input: half a kernel at the top and left,
-        # and `scale - 1` more at the bottom and right. Padding "SAME" would split those
-        # extra zeros between the sides and shift the picture.
-        before = _DECONV_SIZE // 2
-        padding = (before, before + self.scale - 1)
-        deconv = nn.ConvTranspose(
+        deconv = TransposedConv(
             self.channels,
-            (_DECONV_SIZE, _DECONV_SIZE),
-            strides=(self.scale, self.scale),
-            padding=(padding, padding),
+            _DECONV_SIZE,
+            stride=self.scale,
+            crop=_DECONV_SIZE // 2,  # LR pixel i is centred on HR pixel scale * i
             kernel_init=nn.initializers.normal(0.001),
-            transpose_kernel=True,
             dtype=self.dtype,
             name="deconv",
         )
