@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxsr.data import Source, open_source
+from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.errors import InputError
 from jaxsr.imaging import write_image
 
@@ -120,6 +120,29 @@ def test_open_source_sum(tmp_path):
     np.testing.assert_array_equal(source.lr(1, 2), low)
     with pytest.raises(IndexError):
         source.hr(3)
+
+
+def test_open_source_part(tmp_path):
+    images = [write_noise(tmp_path / f"T91/t{i}.png", seed=i) for i in range(4)]
+    assert names(open_source("t91[:1]", data_dir=tmp_path)) == ["t0"]
+    rest = open_source("t91[1:]+t91[0:2]", data_dir=tmp_path)
+    assert names(rest) == [f"t91[1:4]/t{i}" for i in (1, 2, 3)] + [
+        f"t91[0:2]/t{i}" for i in (0, 1)
+    ]
+    np.testing.assert_array_equal(rest.hr(0), images[1])
+    assert rest.lr(0, 2) is None
+    held_out = open_benchmark("t91[:1]", data_dir=tmp_path)
+    assert names(held_out) == ["t0"]
+    folder = open_source(f"folder:{tmp_path}/T91[3:]")
+    np.testing.assert_array_equal(folder.hr(0), images[3])
+
+
+@pytest.mark.parametrize("part", ["t91[2:2]", "t91[:5]", "t91[7:]"])
+def test_open_source_part_that_is_not_there(tmp_path, part):
+    for i in range(4):
+        write_noise(tmp_path / f"T91/t{i}.png")
+    with pytest.raises(InputError, match=r"t91\[\d:\d\]: expected a part of the 4"):
+        open_source(part, data_dir=tmp_path)
 
 
 def test_open_source_sample_is_in_the_wheel():

@@ -7,6 +7,7 @@ from jaxsr.data.sources import (
     FolderSource,
     Source,
     find_folder,
+    is_source,
     open_folder,
     open_source,
 )
@@ -74,7 +75,8 @@ def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
 
     Args:
         name: "Set5", "Set14", "BSD100", "Urban100" in any case, "sample" (two photos
-            that the source "sample" leaves out) or "folder:PATH".
+            that the source "sample" leaves out), "folder:PATH", or training images
+            that a run holds out, such as "bsd200[:10]".
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
 
     Raises:
@@ -87,10 +89,12 @@ def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
         source = open_source("sample-eval")
         source.name = name
         return source
+    if is_source(name):
+        return open_source(name, data_dir=data_dir)
     if not is_benchmark(name):
         raise InputError(
-            f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample or "
-            f"folder:PATH"
+            f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample, "
+            f"folder:PATH or training images that were held out, as bsd200[:10]"
         )
     title = _BY_LOWER_CASE[name.lower()]
     known = _SETS[title]

@@ -8,6 +8,7 @@ asked; keeping images in memory is the pipeline's business.
 import abc
 import importlib.resources
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,6 +47,10 @@ _SAMPLE_TRAIN = (
     "rocket.jpg",
 )
 _SAMPLE_EVAL = ("chelsea.png", "coffee.png")
+
+
+# "bsd200[10:]": a part of a source.
+_PART = re.compile(r"(?P<source>.+)\[(?P<start>\d*):(?P<stop>\d*)\]")
 
 
 class Source(abc.ABC):
@@ -186,6 +191,39 @@ class SumSource(Source):
         return self if unchanged else SumSource(parts)
 
 
+class SliceSource(Source):
+    """The images `start`, ..., `stop - 1` of a source."""
+
+    def __init__(self, whole: Source, start: int, stop: int):
+        self._whole, self._start, self._stop = whole, start, stop
+        self.name = f"{whole.name}[{start}:{stop}]"
+        if not 0 <= start < stop <= len(whole):
+            raise InputError(
+                f"{self.name}: expected a part of the {len(whole)} images of "
+                f"{whole.name}, numbered from 0"
+            )
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def image_name(self, index: int) -> str:
+        return self._whole.image_name(self._start + index)
+
+    def hr(self, index: int) -> np.ndarray:
+        return self._whole.hr(self._start + index)
+
+    def lr(self, index: int, scale: int) -> np.ndarray | None:
+        return self._whole.lr(self._start + index, scale)
+
+    def at_scale(self, scale: int) -> Source:
+        whole = self._whole.at_scale(scale)
+        return (
+            self
+            if whole is self._whole
+            else SliceSource(whole, self._start, self._stop)
+        )
+
+
 class SampleSource(Source):
     """Photos that come inside scikit-image's wheel; nothing is downloaded."""
 
@@ -224,7 +262,9 @@ def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
         spec: "div2k", "t91", "bsd200", "bsds500_test", "sample", "sample-eval",
             "folder:PATH", or several of them joined by "+". A folder holds images, or
             HR images in `HR` or `*_HR` with LR images in `LR_bicubic/X2` or
-            `*_LR_bicubic/X2` beside it, the layout of DIV2K.
+            `*_LR_bicubic/X2` beside it, the layout of DIV2K. A part of a source is
+            "bsd200[:10]" or "bsd200[10:]", as in Python: images by number, in the
+            order of their names.
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
 
     Raises:
@@ -233,6 +273,11 @@ def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
     parts = _split_sum(spec)
     if len(parts) > 1:
         return SumSource([open_source(part, data_dir=data_dir) for part in parts])
+    if part := _PART.fullmatch(spec):
+        whole = open_source(part["source"], data_dir=data_dir)
+        return SliceSource(
+            whole, int(part["start"] or 0), int(part["stop"] or len(whole))
+        )
     if spec.startswith("folder:"):
         return open_folder(spec)
     if spec == "sample":
@@ -250,8 +295,8 @@ def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
         return FolderSource(spec, folder)
     known = ", ".join(["div2k", *_TRAINING_SETS, "sample", "sample-eval"])
     raise InputError(
-        f"unknown source {spec!r}: expected {known}, folder:PATH, or several "
-        f"joined by +"
+        f"unknown source {spec!r}: expected {known}, folder:PATH, a part such as "
+        f"bsd200[:10], or several joined by +"
     )
 
 
@@ -318,5 +363,11 @@ def _split_sum(spec: str) -> list[str]:
 
 
 def _starts_source(part: str) -> bool:
-    names = {"div2k", "sample", "sample-eval", *_TRAINING_SETS}
-    return part.startswith("folder:") or part in names
+    return part.startswith("folder:") or is_source(part)
+
+
+def is_source(spec: str) -> bool:
+    """Returns whether a set of training images, or a part of one, has that name."""
+    if part := _PART.fullmatch(spec):
+        spec = part["source"]
+    return spec in {"div2k", "sample", "sample-eval", *_TRAINING_SETS}
