@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.layers.channel_attention import GateMLP
+from jaxsr.layers.thin_convolution import ThinConv
 
 
 class CBAMChannelGate(nn.Module):
@@ -42,13 +43,7 @@ class CBAMSpatialGate(nn.Module):
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
         peak = jnp.max(x, axis=-1, keepdims=True)
         mean = jnp.mean(x, axis=-1, keepdims=True, dtype=jnp.float32).astype(x.dtype)
-        conv = nn.Conv(
-            1,
-            (self.kernel_size, self.kernel_size),
-            use_bias=False,
-            dtype=self.dtype,
-            name="conv",
-        )
+        conv = ThinConv(self.kernel_size, dtype=self.dtype, name="conv")
         gate = nn.sigmoid(conv(jnp.concatenate([peak, mean], axis=-1)))
         return x * gate.astype(x.dtype)
 

@@ -48,7 +48,9 @@ def _count(jaxpr: core.Jaxpr) -> int:
             x, kernel = map(_shape, equation.invars)
             total += math.prod(x[:-1]) * math.prod(kernel)
             continue
-        inner = sum(map(_count, _inner_jaxprs(equation.params)))
+        parts = map(_count, _inner_jaxprs(equation.params))
+        # A choice between forms of one function counts as the form without waste.
+        inner = (min if equation.primitive.name == "cond" else sum)(parts)
         if equation.primitive.name == "scan":
             inner *= equation.params["length"]
         total += inner + _count_one(equation)
