@@ -268,6 +268,14 @@ def test_scale_that_is_missing_raises(name):
         jax.eval_shape(model.init, jax.random.key(0), lr)
 
 
+def test_vdsr_bicubic_of_no_one_raises():
+    lr = jnp.zeros((1, 4, 4, 1))
+    with pytest.raises(InputError, match="must be matlab or torch, got 'opencv'"):
+        jax.eval_shape(
+            create("vdsr", scale=2, bicubic="opencv").init, jax.random.key(0), lr
+        )
+
+
 @pytest.mark.parametrize("name", ["edsr", "rcan"])
 def test_mean_of_wrong_length_raises(name):
     model = tiny_model(name, channels=1)

@@ -17,8 +17,8 @@ from jaxsr.models import create
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# file -> family, scale, fields that the weights do not show. SRCNN and VDSR were run on
-# the input as it is, without enlarging it: x1.
+# file -> family, scale, fields that the weights do not show. SRCNN and VDSR (not
+# torchSR's) were run on the input as it is, without enlarging it: x1.
 FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "srcnn_yjn870": ("yjn870/srcnn", 1, {}),
     "fsrcnn_yjn870_x2": ("yjn870/fsrcnn", 2, {}),
@@ -28,6 +28,9 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "espcn_yjn870_x3": ("yjn870/espcn", 3, {}),
     "espcn_yjn870_x4": ("yjn870/espcn", 4, {}),
     "vdsr_twtygqyy": ("twtygqyy/vdsr", 1, {}),
+    "vdsr_edsr_pytorch": ("edsr-pytorch/vdsr", 1, {}),
+    "vdsr_torchsr_x2": ("torchsr/vdsr", 2, {}),
+    "vdsr_torchsr_x3": ("torchsr/vdsr", 3, {}),
     "lapsrn_twtygqyy": ("twtygqyy/lapsrn", 4, {}),
     "edsr_edsr_pytorch_x2": ("edsr-pytorch/edsr", 2, {}),
     "edsr_edsr_pytorch_x3": ("edsr-pytorch/edsr", 3, {}),

@@ -114,6 +114,39 @@ def _twtygqyy_vdsr(arrays: Arrays, scale: int | None) -> Plan:
     return plan
 
 
+def _edsr_pytorch_vdsr(arrays: Arrays, scale: int | None) -> Plan:
+    """Its input comes enlarged, by MATLAB's bicubic."""
+    depth = max(count(arrays, r"body\.(\d+)\.0\.weight"), 2)
+    keys = [f"body.{i}.0" for i in range(depth)]
+    return _shifted_vdsr(arrays, scale, keys, "matlab")
+
+
+def _torchsr_vdsr(arrays: Arrays, scale: int | None) -> Plan:
+    depth = max((count(arrays, r"body\.(\d+)\.weight") + 1) // 2, 2)
+    keys = [f"body.{2 * i}" for i in range(depth)]
+    return _shifted_vdsr(arrays, scale, keys, "torch")
+
+
+def _shifted_vdsr(
+    arrays: Arrays, scale: int | None, keys: list[str], bicubic: str
+) -> Plan:
+    plan = Plan(
+        arrays,
+        "vdsr",
+        {
+            "scale": choose_scale(scale, None),
+            "features": size(arrays, f"{keys[0]}.weight", 0, 64),
+            "depth": len(keys),
+            "bicubic": bicubic,
+            "channels": 3,
+        },
+    )
+    for i, key in enumerate(keys):
+        plan.add_conv(key, f"conv{i:02d}")
+    _add_mean_shifts(plan)
+    return plan
+
+
 def _twtygqyy_lapsrn(arrays: Arrays, scale: int | None) -> Plan:
     levels = max(count(arrays, r"convt_R(\d+)\.weight") - 1, 1)
     depth = count(arrays, r"convt_F1\.0\.cov_block\.(\d+)\.weight") // 2
@@ -217,13 +250,16 @@ def _add_upsampler(plan: Plan, steps: str, tail: str, scale: int | None) -> None
     plan.add_conv(tail, "tail")
 
 
-def _add_mean_shifts(plan: Plan, head: str, tail: str) -> None:
+def _add_mean_shifts(plan: Plan, head: str = "", tail: str = "") -> None:
     """Adds the 1x1 convolutions that subtract and add the mean colour.
 
     They are meant to be constant, but some repositories train them by oversight. Here
     the mean is a constant, and whatever else they do is moved into the neighbouring
     convolutions. That is exact: with `A x + a` in front and `B y + b` behind, the mean
     is `-A^-1 a`, so that the zero padding of the first convolution stays zero.
+
+    Without `head` and `tail`, keys of those convolutions, the network adds its input to
+    its output as well, past them, and trained shifts are refused.
     """
     for key in ("sub_mean", "add_mean"):
         plan.consumed |= {f"{key}.weight": (3, 3, 1, 1), f"{key}.bias": (3,)}
@@ -242,17 +278,24 @@ def _add_mean_shifts(plan: Plan, head: str, tail: str) -> None:
         # The constants went through float32.
         if np.allclose(mean, DIV2K_MEAN, rtol=0, atol=1e-6):
             mean = DIV2K_MEAN
-        kernel = arrays[f"{head}.weight"].astype(np.float64)
-        last = arrays[f"{tail}.weight"].astype(np.float64)
         offset = arrays["add_mean.bias"] - image_range * np.array(mean)
         if np.abs(offset).max() < 1e-4:  # the float32 of the constants
             offset = np.zeros(3)
+        fields = {"mean": mean, "image_range": image_range}
+        if not head:
+            if offset.any() or not np.allclose([front, behind], np.eye(3)):
+                raise InputError(
+                    "sub_mean and add_mean were trained, expected opposite constants"
+                )
+            return arrays, fields
+        kernel = arrays[f"{head}.weight"].astype(np.float64)
+        last = arrays[f"{tail}.weight"].astype(np.float64)
         changed = {
             f"{head}.weight": np.einsum("oihw,ij->ojhw", kernel, front),
             f"{tail}.weight": np.einsum("po,oihw->pihw", behind, last),
             f"{tail}.bias": behind @ arrays[f"{tail}.bias"] + offset,
         }
-        return {**arrays, **changed}, {"mean": mean, "image_range": image_range}
+        return {**arrays, **changed}, fields
 
     plan.finish = finish
 
@@ -383,8 +426,10 @@ FAMILIES: dict[str, Callable[[Arrays, int | None], Plan]] = {
     "twtygqyy/lapsrn": _twtygqyy_lapsrn,
     "edsr-pytorch/edsr": _edsr,
     "edsr-pytorch/rcan": _rcan,
+    "edsr-pytorch/vdsr": _edsr_pytorch_vdsr,
     "torchsr/edsr": _edsr,
     "torchsr/rcan": _rcan,
+    "torchsr/vdsr": _torchsr_vdsr,
     "basicsr/edsr": _basicsr_edsr,
     "basicsr/rcan": _basicsr_rcan,
     "basicsr/msrresnet": _basicsr_msrresnet,

@@ -83,6 +83,7 @@ def imresize_jnp(
     *,
     antialias: bool = True,
     edge: Edge = "symmetric",
+    a: float = -0.5,
 ) -> jax.Array:
     """Returns a batch resized as `imresize` does, on device, inside jit, vmap and grad.
 
@@ -91,6 +92,8 @@ def imresize_jnp(
         scale: factor for both axes, static, such as 2, 1/3 or `Fraction(3, 4)`.
         antialias: stretch the kernel when the images shrink.
         edge: "symmetric" or "replicate", as for `imresize`.
+        a: the kernel's parameter, -0.5 in MATLAB. With `a=-0.75` and `edge="replicate"`
+            this is what PyTorch and OpenCV call bicubic.
 
     Returns:
         The same dtype; integer images equal those of `imresize` in every bit. Scales
@@ -117,7 +120,7 @@ def imresize_jnp(
             images.shape[axis + 1 :],
         )
         rows = images.reshape(math.prod(before), length, math.prod(after))
-        rows = _resize_rows_jnp(rows, factor, antialias, edge)
+        rows = _resize_rows_jnp(rows, factor, antialias, edge, a)
         images = rows.reshape(*before, -1, *after)
     return images.astype(dtype)
 
@@ -152,16 +155,16 @@ def _output_length(length: int, scale: float) -> int:
     return math.ceil(scale * length)
 
 
-def _keys(x: np.ndarray) -> np.ndarray:
-    """Returns the cubic kernel of Keys (1981) with a = -0.5, of support [-2, 2]."""
+def _keys(x: np.ndarray, a: float) -> np.ndarray:
+    """Returns the cubic kernel of Keys (1981), of support [-2, 2]."""
     x = np.abs(x)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
     return near * (x <= 1) + far * ((x > 1) & (x <= 2))
 
 
 def _contributions(
-    out_length: int, scale: float, antialias: bool
+    out_length: int, scale: float, antialias: bool, a: float = -0.5
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns weights and input indices, both `[out_length, taps]`, for one axis.
 
@@ -172,7 +175,7 @@ def _contributions(
     centre = np.arange(1, out_length + 1) / scale + 0.5 * (1 - 1 / scale)
     first = np.floor(centre - width / 2)
     taps = first[:, None] + np.arange(math.ceil(width) + 2)
-    weights = stretch * _keys(stretch * (centre[:, None] - taps))
+    weights = stretch * _keys(stretch * (centre[:, None] - taps), a)
     weights /= weights.sum(axis=1, keepdims=True)
     used = weights.any(axis=0)
     return weights[:, used], taps[:, used].astype(np.int64) - 1
@@ -208,7 +211,7 @@ def _weigh_rows(rows: np.ndarray, weights: np.ndarray, taps: np.ndarray) -> np.n
 
 
 def _resize_rows_jnp(
-    rows: jax.Array, scale: float, antialias: bool, edge: Edge
+    rows: jax.Array, scale: float, antialias: bool, edge: Edge, a: float
 ) -> jax.Array:
     """Returns `[A, length, B]` resized along its middle axis.
 
@@ -219,7 +222,7 @@ def _resize_rows_jnp(
     """
     length = rows.shape[1]
     out_length = _output_length(length, scale)
-    weights, taps = _contributions(out_length, scale, antialias)
+    weights, taps = _contributions(out_length, scale, antialias, a)
     exact = jnp.issubdtype(rows.dtype, jnp.floating) or _float32_suffices(
         weights, rows.dtype
     )

@@ -1,4 +1,4 @@
-"""The mean colour that EDSR, RCAN, SAN and AMMS subtract and add back."""
+"""The mean colour that networks subtract and add back."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 def mean_colour(mean: tuple[float, ...], channels: int) -> jax.Array:
-    """Returns a network's field `mean` as float32 `[C]`.
+    """Returns a network's field `mean` as float32, `[C]` or, for one value, `[1]`.
 
     Raises:
-        InputError: it does not hold one value for each channel.
+        InputError: it holds neither one value for each channel nor one for all.
     """
-    if len(mean) != channels:
+    if len(mean) not in (1, channels):
         raise InputError(
             f"mean must hold one value per channel: expected {channels}, "
             f"got {len(mean)}"

@@ -3,8 +3,14 @@
 Twenty 3x3 convolutions predict what the bicubic-upsampled luma lacks. One set of
 weights serves all scales: `scale` only says by how much the input is enlarged.
 
-Checked against twtygqyy/pytorch-vdsr, whose convolutions have no biases (`use_bias`);
-the authors' released weights have all of them.
+Checked against three implementations. The paper and the weights that its authors
+released are the default.
+
+- twtygqyy/pytorch-vdsr has no biases (`use_bias`).
+- thstkdgus35/EDSR-PyTorch works on RGB: the convolutions see the picture less `mean`,
+  times `image_range`.
+- Coloquinte/torchSR does, over [0, 1], and enlarges with PyTorch's bicubic: another
+  kernel, and pixels of the edge repeated outside the picture (`bicubic="torch"`).
 """
 
 from typing import Any
@@ -14,19 +20,36 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.errors import InputError
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.mean_shift import mean_colour
 
+# Whose bicubic -> how `imresize_jnp` comes to it.
+_BICUBIC: dict[str, dict[str, Any]] = {
+    "matlab": {},
+    "torch": {"a": -0.75, "edge": "replicate"},
+}
 # He et al. (2015), not truncated: Caffe's "msra" filler.
 _HE_INIT = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class VDSR(nn.Module):
-    """Bicubic plus a learned residual (Fig. 1); `depth` counts the convolutions."""
+    """Bicubic plus a learned residual (Fig. 1).
+
+    Attributes:
+        depth: number of convolutions.
+        bicubic: whose bicubic enlarges the input, "matlab" or "torch".
+        mean: colour that the convolutions see subtracted, a value a channel or one.
+        image_range: factor by which they see [0, 1] enlarged.
+    """
 
     scale: int
     features: int = 64
     depth: int = 20
     use_bias: bool = True
+    bicubic: str = "matlab"
+    mean: tuple[float, ...] = (0.0,)
+    image_range: float = 1.0
     channels: int = 1
     dtype: Any = jnp.float32
 
@@ -35,6 +58,10 @@ class VDSR(nn.Module):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
+        if self.bicubic not in _BICUBIC:
+            raise InputError(
+                f"vdsr: bicubic must be matlab or torch, got {self.bicubic!r}"
+            )
 
         def conv(x, features: int, name: str):
             return nn.Conv(
@@ -46,8 +73,11 @@ class VDSR(nn.Module):
                 name=name,
             )(x)
 
-        x = bicubic = imresize_jnp(lr.astype(jnp.float32), self.scale)
+        bicubic = imresize_jnp(
+            lr.astype(jnp.float32), self.scale, **_BICUBIC[self.bicubic]
+        )
+        x = (bicubic - mean_colour(self.mean, self.channels)) * self.image_range
         for i in range(self.depth - 1):
             x = nn.relu(conv(x, self.features, f"conv{i:02d}"))
         residual = conv(x, self.channels, f"conv{self.depth - 1:02d}")
-        return bicubic + residual.astype(jnp.float32)
+        return bicubic + residual.astype(jnp.float32) / self.image_range

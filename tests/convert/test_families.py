@@ -38,6 +38,9 @@ CASES = {
     "espcn_yjn870_x3": ("yjn870/espcn", None, {}, {"scale": 3}),
     "espcn_yjn870_x4": ("yjn870/espcn", None, {}, {"features": (64, 32)}),
     "vdsr_twtygqyy": ("twtygqyy/vdsr", 4, {}, {"depth": 4, "use_bias": False}),
+    "vdsr_edsr_pytorch": ("edsr-pytorch/vdsr", 2, {}, {"image_range": 255.0}),
+    "vdsr_torchsr_x2": ("torchsr/vdsr", 2, {}, {"image_range": 1.0, "depth": 4}),
+    "vdsr_torchsr_x3": ("torchsr/vdsr", 3, {}, {"bicubic": "torch"}),
     "lapsrn_twtygqyy": ("twtygqyy/lapsrn", None, {}, {"scale": 4, "depth": 10}),
     "edsr_edsr_pytorch_x2": ("edsr-pytorch/edsr", None, {}, {"scale": 2}),
     "edsr_edsr_pytorch_x3": ("edsr-pytorch/edsr", None, {}, {"scale": 3}),
@@ -160,6 +163,16 @@ def test_from_torch_singular_mean_shift():
         from_torch(state, "edsr-pytorch/edsr")
 
 
+def test_from_torch_trained_mean_shifts_of_vdsr():
+    """Its skip leads past the convolutions into which they could be folded."""
+    state, *_ = golden("vdsr_edsr_pytorch")
+    for key in state:
+        if "mean" in key:
+            moved = {**state, key: state[key] * np.float32(1.01)}
+            with pytest.raises(InputError, match="were trained, expected opposite"):
+                from_torch(moved, "edsr-pytorch/vdsr", 2)
+
+
 @pytest.mark.parametrize("prefix", ["module.", "model.", "module.model."])
 def test_from_torch_wrapper_prefix(prefix):
     state, *_ = golden("espcn_yjn870_x2")
@@ -247,6 +260,7 @@ def test_from_torch_family_of_another(name, tried):
     ("name", "network"),
     [
         ("rcan_edsr_pytorch_x2", "rcan"),
+        ("edsr_torchsr_x2", "edsr"),
         ("msrresnet_basicsr_x2", "msrresnet"),
         ("lapsrn_twtygqyy", "lapsrn"),
         ("san_daitao_x2", "san"),
@@ -260,7 +274,9 @@ def test_from_torch_repository_alone(name, network):
 
 def test_from_torch_repository_without_such_network():
     state, *_ = golden("srcnn_yjn870")
-    message = "which network of torchsr.*torchsr/edsr, torchsr/rcan; say which"
+    message = (
+        "which network of torchsr.*torchsr/edsr, torchsr/rcan, torchsr/vdsr; say which"
+    )
     with pytest.raises(InputError, match=message):
         from_torch(state, "torchsr")
 

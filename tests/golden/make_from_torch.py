@@ -122,10 +122,8 @@ def twtygqyy_lapsrn(clones: Path):
 
 
 def edsr_pytorch(clones: Path):
-    sys.path.insert(0, str(clones / "EDSR-PyTorch" / "src"))
-    edsr = importlib.import_module("model.edsr")
-    rcan = importlib.import_module("model.rcan")
-    sys.path.pop(0)
+    edsr = import_model(clones / "EDSR-PyTorch" / "src", "edsr")
+    rcan = import_model(clones / "EDSR-PyTorch" / "src", "rcan")
     common = {"rgb_range": 255, "n_colors": 3}
     for scale in (2, 3, 4):
         options = types.SimpleNamespace(
@@ -195,12 +193,18 @@ def lornatang(clones: Path):
         yield f"srresnet_lornatang_x{scale}", network, (3, 9, 11), 1.0
 
 
-def daitao(clones: Path):
-    for name in [name for name in sys.modules if name.split(".")[0] == "model"]:
-        del sys.modules[name]  # EDSR-PyTorch's package has the same name
-    sys.path.insert(0, str(clones / "SAN" / "TrainCode"))
-    module = importlib.import_module("model.san")
+def import_model(folder: Path, name: str) -> types.ModuleType:
+    """Returns a file of a package `model`, which several repositories have."""
+    for known in [known for known in sys.modules if known.split(".")[0] == "model"]:
+        del sys.modules[known]
+    sys.path.insert(0, str(folder))
+    module = importlib.import_module(f"model.{name}")
     sys.path.pop(0)
+    return module
+
+
+def daitao(clones: Path):
+    module = import_model(clones / "SAN" / "TrainCode", "san")
     for scale in (2, 3, 4):
         options = types.SimpleNamespace(
             n_resgroups=2,
@@ -218,6 +222,20 @@ def daitao(clones: Path):
         yield f"san_daitao_x{scale}", network, (3, 9, 11), 255.0
 
 
+def shifted_vdsr(clones: Path):
+    module = import_model(clones / "EDSR-PyTorch" / "src", "vdsr")
+    module.url["r4f8"] = ""  # it builds networks of known sizes only
+    options = types.SimpleNamespace(n_resblocks=4, n_feats=8, rgb_range=255, n_colors=3)
+    vdsr = module.VDSR(options)
+    randomise(vdsr, bias=10.0, tail=0.3)
+    yield "vdsr_edsr_pytorch", vdsr, (3, 18, 22), 255.0
+    module = load(clones / "torchSR" / "torchsr" / "models" / "vdsr.py")
+    for scale in (2, 3):
+        vdsr = module.VDSR(4, 8, scale, pretrained=False)
+        randomise(vdsr, tail=0.3)
+        yield f"vdsr_torchsr_x{scale}", vdsr, (3, 9, 11), 1.0
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -226,7 +244,7 @@ def main() -> None:
     arguments = parser.parse_args()
     generator = torch.Generator().manual_seed(1)
     makers = (yjn870, twtygqyy, edsr_pytorch, torchsr, basicsr, lornatang)
-    for make in (*makers, twtygqyy_lapsrn, daitao):
+    for make in (*makers, twtygqyy_lapsrn, daitao, shifted_vdsr):
         for name, network, shape, value_range in make(arguments.clones):
             image = torch.rand((2, *shape), generator=generator)
             output = network.eval()(image * value_range)
