@@ -106,7 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Turn published weights (.pth, .pt, .safetensors, .npz, .mat) into "
         "a .safetensors file for --weights. No code in the file is run.",
     )
-    convert.add_argument("file", metavar="FILE", help="the published weights")
+    convert.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="the published weights; of a cascade (SCN's) a file for each stage",
+    )
     convert.add_argument(
         "--from",
         dest="family",
@@ -234,7 +239,7 @@ def _convert(options: argparse.Namespace) -> None:
                 f"--field: expected NAME=VALUE, a number or tuple, got {setting!r}"
             ) from None
     network, fields = convert_file(
-        options.file, options.family, options.out, options.scale, fields
+        options.files, options.family, options.out, options.scale, fields
     )
     settings = ", ".join(f"{name}={value}" for name, value in fields.items())
     print(f"{options.out}: {network} ({settings})")

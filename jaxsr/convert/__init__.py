@@ -9,7 +9,7 @@ needed: `read_checkpoint` reads its files, and never runs code from them.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,22 +65,24 @@ def from_torch(
 
 
 def from_matconvnet(
-    arrays: Arrays,
+    arrays: Arrays | Sequence[Arrays],
     family: str,
     scale: int | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Returns (name, fields, variables) for the arrays of a MATLAB file.
 
-    See `from_torch`; `arrays` are named as `read_checkpoint` names them.
+    See `from_torch`; `arrays` are named as `read_checkpoint` names them. For a cascade
+    of stages from different files, `[stage0, stage1]`.
     """
-    arrays = matconvnet.restore_axes(arrays)
+    files = [arrays] if isinstance(arrays, Mapping) else arrays
+    arrays = matconvnet.join_stages([matconvnet.restore_axes(file) for file in files])
     family = _find_family(family, arrays, matconvnet.FAMILIES)
     return _convert(arrays, family, scale, fields)
 
 
 def convert_file(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     family: str,
     output: str | Path,
     scale: int | None = None,
@@ -92,7 +94,7 @@ def convert_file(
     protocol networks of this kind are scored.
 
     Args:
-        path: what `read_checkpoint` can read.
+        path: what `read_checkpoint` can read; for a cascade (SCN's) one file a stage.
         family: one of `list_families()`, or a repository.
         output: the `.safetensors` file to write.
         scale: see `from_torch`.
@@ -103,20 +105,23 @@ def convert_file(
     """
     if not _members(family, _FAMILIES):
         raise _unknown_family(family, _FAMILIES)
-    path = Path(path)
-    arrays = read_checkpoint(path)
+    paths = [Path(p) for p in ([path] if isinstance(path, str | Path) else path)]
+    files = [read_checkpoint(path) for path in paths]
     of_torch = _members(family, pytorch.FAMILIES)
     prepare = pytorch.strip_prefixes if of_torch else matconvnet.restore_axes
     try:
-        arrays = prepare(arrays)
+        arrays = matconvnet.join_stages([prepare(arrays) for arrays in files])
+        if len(paths) > 1 and not _members(family, matconvnet.CASCADES):
+            raise InputError(f"{family} is one file, got {len(paths)}")
         family = _find_family(family, arrays, _FAMILIES)
         name, held, variables = _convert(arrays, family, scale, fields)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{' '.join(map(str, paths))}: {error}") from None
     channels = getattr(create(name, **held), "channels")  # noqa: B009 (a field of all)
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     metadata = {
-        "source": path.name,
-        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "source": " ".join(path.name for path in paths),
+        "source_sha256": " ".join(hashes),
         "family": family,
         "protocol": "classic" if channels == 1 else "rgb",
     }

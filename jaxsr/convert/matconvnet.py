@@ -1,6 +1,6 @@
 """The families of MATLAB files: the authors' own weights of VDSR, LapSRN and SCN."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -87,43 +87,65 @@ def _lapsrn(arrays: Arrays, scale: int | None) -> Plan:
     return plan
 
 
+def join_stages(files: Sequence[Arrays]) -> Arrays:
+    """Returns the arrays of a cascade's files, one a stage, as those of one file."""
+    if len(files) == 1:
+        return files[0]
+    return {
+        f"stage{i}.{key}": array
+        for i, arrays in enumerate(files)
+        for key, array in arrays.items()
+    }
+
+
 def _scn(arrays: Arrays, scale: int | None) -> Plan:
-    """huangzehao/SCN_Matlab: one x2 stage, which a cascade repeats."""
-    arrays = _unfold_scn(arrays)
+    """huangzehao/SCN_Matlab: one x2 stage, repeated if need be, or one file a stage."""
+    files = count(arrays, r"stage(\d+)\..*")
+    chosen: int = 2 ** max(files, 1) if scale is None else scale
+    if chosen < 2:
+        raise InputError(f"expected a scale of at least 2, got {chosen}")
+    stages = (chosen - 1).bit_length()
+    if files not in (0, stages):
+        raise InputError(
+            f"x{chosen} takes one file, or one for each stage ({stages}), got {files}"
+        )
+    prefixes = [f"stage{i}." if files else "" for i in range(stages)]
+    for prefix in dict.fromkeys(prefixes):
+        arrays = _unfold_scn(arrays, f"{prefix}model")
     plan = Plan(
         arrays,
         "scn",
-        {
-            "scale": 2 if scale is None else scale,
-            "atoms": size(arrays, "model.wd", 3, 128),
-        },
+        {"scale": chosen, "atoms": size(arrays, f"{prefixes[0]}model.wd", 3, 128)},
         # Fixed, and built into the network.
-        unused=r"model\.(mean2|diffms)",
+        unused=r"(stage\d+\.)?model\.(mean2|diffms)",
     )
-    for i in range((plan.fields["scale"] - 1).bit_length()):
+    for i, prefix in enumerate(prefixes):
         plan.sources |= {
-            f"stage{i}/filters": ("model.conv", MATLAB_CONV),
-            f"stage{i}/encode": ("model.wd", MATLAB_CONV),
-            f"stage{i}/feedback": ("model.usd1", MATRIX),
-            f"stage{i}/decode": ("model.ud", MATRIX),
-            f"stage{i}/combine": ("model.addp", VECTOR),
+            f"stage{i}/{name}": (f"{prefix}model.{key}", layout)
+            for name, key, layout in (
+                ("filters", "conv", MATLAB_CONV),
+                ("encode", "wd", MATLAB_CONV),
+                ("feedback", "usd1", MATRIX),
+                ("decode", "ud", MATRIX),
+                ("combine", "addp", VECTOR),
+            )
         }
     return plan
 
 
-def _unfold_scn(arrays: Arrays) -> Arrays:
+def _unfold_scn(arrays: Arrays, name: str) -> Arrays:
     """Returns SCN's two matrices on features as convolution kernels.
 
     The columns of `conv` are 100 features of 9x9 taps, column by column: four 5x5
     filters, each at 5x5 shifts, feature `25 * filter + 5 * dy + dx`. They become
     `[5, 5, 1, 4]`, and the rows of `wd` `[5, 5, 4, atoms]`.
     """
-    conv, wd = arrays.get("model.conv"), arrays.get("model.wd")
+    conv, wd = arrays.get(f"{name}.conv"), arrays.get(f"{name}.wd")
     if conv is None or wd is None:
         return arrays  # reported with whatever else is missing
     if conv.shape != (81, 100) or wd.ndim != 2 or len(wd) != 100:
         raise InputError(
-            "expected model.conv 81x100 and model.wd 100xN, got "
+            f"expected {name}.conv 81x100 and {name}.wd 100xN, got "
             f"{conv.shape} and {wd.shape}"
         )
     features = conv.reshape(9, 9, 100, order="F").reshape(9, 9, 4, 5, 5)
@@ -134,13 +156,15 @@ def _unfold_scn(arrays: Arrays) -> Arrays:
             shifted[dy : dy + 5, dx : dx + 5] = filters
             if not np.array_equal(features[..., dy, dx], shifted):
                 raise InputError(
-                    "expected model.conv to hold four filters at 5x5 shifts, got "
+                    f"expected {name}.conv to hold four filters at 5x5 shifts, got "
                     "features that differ"
                 )
     wd = wd.reshape(4, 5, 5, -1).transpose(1, 2, 0, 3)
-    return {**arrays, "model.conv": filters[:, :, None], "model.wd": wd}
+    return {**arrays, f"{name}.conv": filters[:, :, None], f"{name}.wd": wd}
 
 
+# Families that may come as one file a stage.
+CASCADES = {"matconvnet/scn"}
 # Source and network -> what describes its weights.
 FAMILIES: dict[str, Callable[[Arrays, int | None], Plan]] = {
     "matconvnet/vdsr": _vdsr,

@@ -405,6 +405,36 @@ def test_convert_file_matconvnet_scn(tmp_path):
         jax.tree.map(np.testing.assert_array_equal, stage, params)
 
 
+def test_convert_command_scn_cascade_of_two_files(tmp_path, capsys):
+    network, variables = initialised("scn", scale=3, atoms=12)
+    stages = [variables["params"][name] for name in ("stage0", "stage1")]
+    first, second = (
+        str(as_matlab_file(tmp_path / f"{i}.mat", {"model": scn_arrays(stages[i])}))
+        for i in range(2)
+    )
+    out = str(tmp_path / "scn.safetensors")
+    words = ["--from", "matconvnet/scn", "-o", out]
+    assert main(["convert", first, second, *words, "--scale", "3"]) == 0
+    name, fields, found, metadata = load_weights(out)
+    assert create(name, **fields) == network
+    jax.tree.map(np.testing.assert_array_equal, found, variables)
+    assert metadata["source"] == "0.mat 1.mat"
+
+    files = [read_checkpoint(path) for path in (first, second)]
+    assert from_matconvnet(files, "matconvnet/scn")[1]["scale"] == 4
+    for arguments, message in (
+        ([first, second, *words, "--scale", "2"], "for each stage (1), got 2"),
+        ([first, *words, "--scale", "1"], "expected a scale of at least 2, got 1"),
+        ([first, first, "--from", "matconvnet/vdsr", "-o", out], "is one file, got 2"),
+        ([first, second, "--from", "basicsr", "-o", out], "is one file, got 2"),
+    ):
+        assert main(["convert", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    del files[1]["model.ud"]
+    with pytest.raises(InputError, match="1 missing: stage1.model.ud$"):
+        from_matconvnet(files, "matconvnet/scn")
+
+
 def test_from_matconvnet_scn_other_features():
     _, variables = initialised("scn", scale=2, atoms=12)
     arrays = scn_arrays(variables["params"]["stage0"])
