@@ -32,9 +32,15 @@ from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import Pipeline, open_pipeline
+from jaxsr.training.profile import profiled
 from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import make_step
-from jaxsr.training.workdir import Config, check_workdir, claim_workdir, create_model
+from jaxsr.training.workdir import (
+    Config,
+    check_workdir,
+    claim_workdir,
+    create_training_model,
+)
 from jaxsr.weights.initial import load_initial_weights
 
 _log = logging.getLogger("jaxsr")
@@ -44,7 +50,7 @@ def train(config: Config, workdir: Path) -> TrainState:
     """Runs a config until its end, time limit or a signal; returns the last state."""
     # Whatever can be wrong with the config is found before anything is written.
     check_workdir(workdir, config)
-    model = create_model(config)
+    model = create_training_model(config)
     channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
     mesh = create_mesh(config.data.batch_size)
     check_dtype(config.train.dtype, mesh)
@@ -94,9 +100,19 @@ def train(config: Config, workdir: Path) -> TrainState:
         log = None
         if jax.process_index() == 0:
             log = resources.enter_context(MetricLog(workdir, first_step=first_step))
+        run_steps = pipeline.run_steps
+        if config.train.profile and log is not None:
+            run_steps = resources.enter_context(
+                profiled(
+                    run_steps,
+                    workdir / "tensorboard",
+                    first_step=first_step,
+                    steps_per_dispatch=cadence.steps_per_dispatch,
+                )
+            )
         state = fit(
             state,
-            pipeline.run_steps,
+            run_steps,
             batch_size=config.data.batch_size,
             cadence=cadence,
             checkpoints=checkpoints,

@@ -71,6 +71,11 @@ def get_config() -> Config:
     config.train.supervision_weight = 1.0  # of intermediate predictions, if any
     config.train.ema_decay = 0.999  # 0: no average of the parameters is kept
     config.train.dtype = "float32"  # of the computation; or "bfloat16"
+    # Memory for time: "blocks" keeps only each block's input for the gradient and
+    # computes the rest again. Compile time: "accelerator" compiles a chain of blocks as
+    # a loop, but not on CPU; "always" there too, where it runs 20 times slower.
+    config.train.remat = "none"
+    config.train.roll_blocks = "never"
     # When what happens: arguments of jaxsr.training.loop.Cadence.
     config.train.steps = 1_000_000
     config.train.max_minutes = placeholder(float)
@@ -80,6 +85,7 @@ def get_config() -> Config:
     # Steps that the device gets at a time; 0: chosen, several on accelerators with
     # data.pipeline "device", else one.
     config.train.steps_per_dispatch = 0
+    config.train.profile = False  # trace some steps, see jaxsr.training.profile
     config.train.keep_checkpoints = 3  # newest, beside the best
 
     # Evaluation during training and at its end: jaxsr.benchmark.evaluate.

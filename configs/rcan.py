@@ -34,6 +34,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.learning_rate = 1e-4
     config.schedule.halve_every = 200 * _STEPS_PER_EPOCH
     config.train.loss = "l1"
+    config.train.roll_blocks = "accelerator"  # 200 blocks compile for minutes
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
     small = {"features": 32, "groups": 2, "depth": 4, "reduction": 8}
     return recipes.choose(config, recipe, small=small)

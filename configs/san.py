@@ -36,6 +36,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.halve_every = 200 * _STEPS_PER_EPOCH
     config.optimizer.b2 = 0.99
     config.train.loss = "l1"
+    config.train.roll_blocks = "accelerator"  # 200 blocks compile for minutes
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
     small = {"features": 24, "groups": 3, "depth": 2, "reduction": 4}
     return recipes.choose(config, recipe, small=small)

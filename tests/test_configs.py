@@ -19,7 +19,7 @@ from jaxsr.training.mesh import create_mesh, replicate, shard_batch
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.state import create_state
 from jaxsr.training.step import make_train_step
-from jaxsr.training.workdir import create_model
+from jaxsr.training.workdir import create_model, create_training_model
 from tests.test_networks import NETWORKS
 
 _CONFIGS = sorted(
@@ -44,7 +44,7 @@ def test_config_names_network_scale_and_keys_that_exist(name, recipe):
     network, _, scale = name.rpartition("_x")
     assert config.name == (name if recipe == "paper" else f"{name}_{recipe}")
     assert (config.model.name, config.model.scale) == (network, int(scale))
-    model = create_model(config)
+    model = create_training_model(config)
     get_loss(config.train.loss)
     get_protocol(config.eval.protocol)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)

@@ -109,14 +109,16 @@ def test_train_reports_table_and_picture(photos, tmp_path, capsys):
     assert read_image(tmp_path / "run" / "comparison.png").shape[-1] == 3
 
 
-def test_train_lowers_the_loss(photos, tmp_path):
-    config = _config(photos, steps=40, checkpoint_every=0)
+def test_train_lowers_the_loss_and_traces_steps(photos, tmp_path):
+    config = _config(photos, steps=40, checkpoint_every=0, profile=True)
     # Without the bicubic picture in its output, the network starts far from it.
     config.model.image_skip = False
     train.train(config, tmp_path / "run")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+    (trace,) = tmp_path.glob("run/tensorboard/plugins/profile/*/*.trace.json.gz")
+    assert trace.stat().st_size > 0
 
 
 def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
@@ -232,6 +234,7 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
         ("eval.benchmarks", "Set6", "unknown benchmark 'Set6'.*Set5"),
         ("eval.protocol", "y", "unknown protocol 'y'.*rgb"),
         ("train.dtype", "float8", "train.dtype.*bfloat16"),
+        ("train.remat", "all", "train.remat.*none, blocks.*'all'"),
         ("train.loss", "huber", "unknown loss 'huber'.*charbonnier"),
         ("schedule.schedule", "step", "unknown schedule 'step'.*cosine"),
         ("optimizer.name", "lion", "unknown optimiser 'lion'.*sgd"),

@@ -50,6 +50,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import torch_kernel_init
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
@@ -129,6 +130,7 @@ class AMMS(nn.Module):
     channels: int = 3
     mean: tuple[float, ...] = DIV2K_MEAN
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -141,16 +143,18 @@ class AMMS(nn.Module):
         x = Conv(self.features, dtype=self.dtype, name="head")(lr - mean)
         x = ShallowFeatureBlock(dtype=self.dtype, name="shallow")(x)
         x = MultiScaleFusion(sizes, dtype=self.dtype, name="fusion1")(x)
-        y = x
-        for i in range(self.depth):
-            y = AttentionModule(
+        blocks = [
+            AttentionModule(
                 non_local=self.non_local,
                 second_order=self.second_order,
                 inner_features=self.inner_features,
                 reduction=self.reduction,
                 dtype=self.dtype,
                 name=f"block{i:02d}",
-            )(y)
+            )
+            for i in range(self.depth)
+        ]
+        y = self.block_loop(blocks, x)
         x = x + Conv(self.features, dtype=self.dtype, name="body_end")(y)
         x = MultiScaleFusion(sizes, dtype=self.dtype, name="fusion2")(x)
         x = ShallowFeatureBlock(dtype=self.dtype, name="correction")(x)

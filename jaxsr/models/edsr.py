@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
 from jaxsr.layers.upsampler import Upsampler
@@ -51,6 +52,7 @@ class EDSR(nn.Module):
     image_range: float = 255.0
     channels: int = 3
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -60,10 +62,13 @@ class EDSR(nn.Module):
         mean = mean_colour(self.mean, self.channels)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         x = shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
-        for i in range(self.depth):
-            x = ResidualBlock(
+        blocks = [
+            ResidualBlock(
                 self.features, self.res_scale, self.dtype, name=f"block{i:02d}"
-            )(x)
+            )
+            for i in range(self.depth)
+        ]
+        x = self.block_loop(blocks, x)
         x = shallow + Conv(self.features, dtype=self.dtype, name="body_end")(x)
         x = Upsampler(self.scale, self.dtype, name="upsampler")(x)
         x = Conv(self.channels, dtype=self.dtype, name="tail")(x)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.channel_attention import ChannelAttention
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
@@ -43,12 +44,15 @@ class ResidualGroup(nn.Module):
     depth: int
     reduction: int
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        y = x
-        for i in range(self.depth):
-            y = RCAB(self.features, self.reduction, self.dtype, name=f"block{i:02d}")(y)
+        blocks = [
+            RCAB(self.features, self.reduction, self.dtype, name=f"block{i:02d}")
+            for i in range(self.depth)
+        ]
+        y = self.block_loop(blocks, x)
         return x + Conv(self.features, dtype=self.dtype, name="end")(y)
 
 
@@ -64,6 +68,7 @@ class RCAN(nn.Module):
     image_range: float = 255.0
     channels: int = 3
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -73,14 +78,18 @@ class RCAN(nn.Module):
         mean = mean_colour(self.mean, self.channels)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         x = shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
-        for i in range(self.groups):
-            x = ResidualGroup(
+        groups = [
+            ResidualGroup(
                 self.features,
                 self.depth,
                 self.reduction,
                 self.dtype,
+                self.block_loop,
                 name=f"group{i:02d}",
-            )(x)
+            )
+            for i in range(self.groups)
+        ]
+        x = BlockLoop(roll=self.block_loop.roll)(groups, x)
         x = shallow + Conv(self.features, dtype=self.dtype, name="body_end")(x)
         x = Upsampler(self.scale, self.dtype, name="upsampler")(x)
         x = Conv(self.channels, dtype=self.dtype, name="tail")(x)

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.cbam import CBAM
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.prelu import PReLU
@@ -67,6 +68,7 @@ class RCBAM(nn.Module):
     image_skip: bool = True
     channels: int = 3
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -75,10 +77,13 @@ class RCBAM(nn.Module):
         del train  # nothing differs between training and use
         head = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="head")
         x = shallow = head(lr - _CENTRE)
-        for i in range(self.depth):
-            x = ResidualDualAttentionBlock(
+        blocks = [
+            ResidualDualAttentionBlock(
                 self.features, self.reduction, dtype=self.dtype, name=f"block{i:02d}"
-            )(x)
+            )
+            for i in range(self.depth)
+        ]
+        x = self.block_loop(blocks, x)
         if self.feature_skip:
             x = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="body_end")(x)
             x = x + shallow

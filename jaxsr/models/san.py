@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
 from jaxsr.layers.non_local import NonLocal
@@ -60,12 +61,15 @@ class LSRAG(nn.Module):
     depth: int
     reduction: int
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        y = x
-        for i in range(self.depth):
-            y = ResidualBlock(self.features, self.dtype, name=f"block{i:02d}")(y)
+        blocks = [
+            ResidualBlock(self.features, self.dtype, name=f"block{i:02d}")
+            for i in range(self.depth)
+        ]
+        y = self.block_loop(blocks, x)
         y = SecondOrderAttention(
             self.reduction,
             crop=_LARGEST_COVARIANCE,
@@ -87,6 +91,7 @@ class SAN(nn.Module):
     image_range: float = 255.0
     channels: int = 3
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -105,15 +110,21 @@ class SAN(nn.Module):
         )
         x = source = non_local(shallow)
         gamma = self.param("gamma", nn.initializers.zeros_init(), (1,), jnp.float32)
-        for i in range(self.groups):
-            group = LSRAG(
+        shared = gamma.astype(self.dtype) * source
+        groups = [
+            LSRAG(
                 self.features,
                 self.depth,
                 self.reduction,
                 self.dtype,
+                self.block_loop,
                 name=f"group{i:02d}",
             )
-            x = group(x) + gamma.astype(self.dtype) * source
+            for i in range(self.groups)
+        ]
+        x = BlockLoop(roll=self.block_loop.roll)(
+            groups, x, lambda group, x: group(x) + shared
+        )
         x = shallow + non_local(x)
         x = Upsampler(self.scale, self.dtype, name="upsampler")(x)
         x = Conv(self.channels, dtype=self.dtype, name="tail")(x)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.errors import InputError
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.prelu import PReLU
@@ -73,6 +74,7 @@ class SRResNet(nn.Module):
     depth: int = 16
     channels: int = 3
     dtype: Any = jnp.float32
+    block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
     def __call__(
@@ -82,9 +84,11 @@ class SRResNet(nn.Module):
             raise InputError(f"SRResNet has scales 2, 3, 4 and 8, got {self.scale}")
         x = Conv(self.features, 9, dtype=self.dtype, name="head")(lr)
         x = shallow = PReLU(dtype=self.dtype, name="head_prelu")(x)
-        for i in range(self.depth):
-            block = ResidualBlock(self.features, self.dtype, name=f"block{i:02d}")
-            x = block(x, train=train)
+        blocks = [
+            ResidualBlock(self.features, self.dtype, name=f"block{i:02d}")
+            for i in range(self.depth)
+        ]
+        x = self.block_loop(blocks, x, lambda block, x: block(x, train=train))
         x = ConvBatchNorm(self.features, self.dtype, name="body_end")(x, train=train)
         x = x + shallow
         for i, step in enumerate(_UPSAMPLING_STEPS[self.scale]):

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxsr import models
 from jaxsr.errors import InputError
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models.variables import abstract_variables
 from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
 
@@ -30,6 +32,9 @@ _FREE_KEYS = (
     "train.keep_checkpoints",
     "train.log_every",
     "train.max_minutes",
+    "train.profile",
+    "train.remat",
+    "train.roll_blocks",
     "train.steps",
     "train.steps_per_dispatch",
 )
@@ -48,6 +53,37 @@ def create_model(config: Config) -> nn.Module:
             f"{config.train.dtype!r}"
         )
     return models.create(**config.model, dtype=dtypes[config.train.dtype])
+
+
+def create_training_model(config: Config) -> nn.Module:
+    """Returns `create_model(config)`, its blocks run as the keys of training say.
+
+    Raises:
+        InputError: as `create_model`; `train.remat` or `train.roll_blocks` is unknown,
+            or chosen for a network without a chain of blocks.
+    """
+    on_accelerator = jax.default_backend() != "cpu"
+    choices = {
+        "remat": {"none": False, "blocks": True},
+        "roll_blocks": {"never": False, "accelerator": on_accelerator, "always": True},
+    }
+    model = create_model(config)
+    for key, values in choices.items():
+        if config.train[key] not in values:
+            raise InputError(
+                f"train.{key}: expected one of {', '.join(values)}, got "
+                f"{config.train[key]!r}"
+            )
+        off = next(iter(values))
+        if config.train[key] != off and not hasattr(model, "block_loop"):
+            raise InputError(
+                f"train.{key}: {config.model.name} has no chain of equal blocks; "
+                f"expected {off!r}, got {config.train[key]!r}"
+            )
+    remat, roll = (values[config.train[key]] for key, values in choices.items())
+    if not (remat or roll):
+        return model
+    return model.clone(block_loop=BlockLoop(remat=remat, roll=roll))
 
 
 def check_workdir(workdir: Path, config: Config) -> None:
