@@ -84,6 +84,11 @@ NETWORKS = {
         {2: 1_239_212, 3: 1_247_867, 4: 1_259_984},
         tiny={"features": 6, "depth": 2, "reduction": 2},
     ),
+    # At x2: head 896, 6 blocks of 18,788, body's end 9,248, tail 3,468.
+    "rcbam_lite": Network(
+        {2: 126_340, 3: 130_675, 4: 136_744},
+        tiny={"features": 6, "depth": 2, "reduction": 2},
+    ),
     # At x2: head 1,792, SF blocks 2 x 12,480, MSFF 2 x 155,904, 16 modules of 91,044,
     # body's end 36,928, tail 6,924. The paper prints no count.
     "amms": Network(

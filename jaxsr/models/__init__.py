@@ -33,6 +33,7 @@ _NETWORKS = {
     "amms": "jaxsr.models.amms:AMMS",
     "bicubic": "jaxsr.models.bicubic:Bicubic",
     "rcbam": "jaxsr.models.rcbam:RCBAM",
+    "rcbam_lite": "jaxsr.models.rcbam:RCBAMLite",
 }
 
 # Other names that papers and repositories use; not listed.

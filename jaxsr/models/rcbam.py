@@ -102,3 +102,10 @@ class RCBAM(nn.Module):
         if self.image_skip:
             return sr + imresize_jnp(lr.astype(jnp.float32), self.scale)
         return sr + _CENTRE
+
+
+class RCBAMLite(RCBAM):
+    """A small RCBAM that a CPU can train and run; not in the paper."""
+
+    features: int = 32
+    depth: int = 6
