@@ -1,8 +1,8 @@
 """Measures a network on benchmark sets: python evaluate.py --model=bicubic --scale=2
 
-Which network: a training run (--config, or --workdir, or both), a weights file
-(--weights), or a model without parameters by its name (--model, --scale). Prints the
-field's table; --json keeps every image's numbers and how they were made.
+Which network: published weights by their name (--model, --scale), a training run
+(--config, or --workdir, or both) or a weights file (--weights). Prints the field's
+table; --json keeps every image's numbers and how they were made.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.inference import Upscaler
 from jaxsr.metrics import PROTOCOLS
 from jaxsr.models.complexity import count_parameters
+from jaxsr.weights import zoo
 
 
 @reports_input_errors
@@ -108,12 +109,12 @@ def _open_network(options: argparse.Namespace) -> tuple[Upscaler, dict[str, Any]
             "which network? give --model and --scale, --weights, --config or --workdir"
         )
     model = models.create(options.model, scale=options.scale)
+    settings = {"tile": options.tile, "self_ensemble": bool(options.self_ensemble)}
     if count_parameters(model):
-        raise InputError(
-            f"{options.model} x{options.scale} has parameters: give --weights, or the "
-            "--workdir of a training run"
-        )
-    return Upscaler(model, {}, tile=options.tile), {"model": options.model}
+        upscaler = zoo.load(options.model, scale=options.scale, **settings)
+    else:
+        upscaler = Upscaler(model, {}, **settings)
+    return upscaler, {"model": options.model}
 
 
 def _open_run(options: argparse.Namespace) -> tuple[Upscaler, dict[str, Any]]:

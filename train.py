@@ -7,6 +7,7 @@ colon (--config=configs/rcbam_x2.py:sample), a single key on the command line
 
 import contextlib
 import logging
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -120,7 +121,7 @@ def train(config: Config, workdir: Path) -> TrainState:
             evaluate=None if log is None else _evaluation(config, model, log),
         )
         if log is not None:
-            _report(config, model, state, workdir)
+            _report(config, model, state, workdir, images=len(source))
     return state
 
 
@@ -218,14 +219,21 @@ def _evaluation(config: Config, model, log: MetricLog):
     return evaluate if _benchmarks(config) else None
 
 
-def _report(config: Config, model, state: TrainState, workdir: Path) -> None:
+def _report(
+    config: Config, model, state: TrainState, workdir: Path, *, images: int
+) -> None:
     """Writes and prints the run's row of the table, and a picture to look at."""
     if not _benchmarks(config):
         return
     scale = config.model.scale
     upscaler = _upscaler(config, model, state.variables())
     ours = _score(config, upscaler, config.model.name)
-    ours |= {"config": config.name, "step": int(state.step)}
+    ours |= {
+        "config": config.name,
+        "step": int(state.step),
+        "training_images": images,
+        "command": shlex.join(["python", "train.py", *sys.argv[1:]]),
+    }
     bicubic = _score(
         config, Upscaler(models.create("bicubic", scale=scale), {}), "bicubic"
     )

@@ -64,8 +64,9 @@ def get_config() -> Config:
     config.optimizer.layer_rates = ConfigDict()
 
     config.train = ConfigDict()
-    # Weights to start from: a .safetensors file or the folder of another run. What has
-    # the same name and shape is taken; the rest (the tail at another scale) is new.
+    # Weights to start from: a .safetensors file, the folder of another run or published
+    # weights ("rcbam_lite_x2"). What has the same name and shape is taken; the rest
+    # (the tail at another scale) is new.
     config.train.init_from = placeholder(str)
     config.train.loss = "l1"  # or "mse", "charbonnier"
     config.train.supervision_weight = 1.0  # of intermediate predictions, if any

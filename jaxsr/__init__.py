@@ -2,7 +2,7 @@
 
 `import jaxsr` is light: it imports neither TensorFlow nor the training code. Parts are
 imported when they are first used, so both `jaxsr.models.create(...)` and
-`import jaxsr.models` work.
+`import jaxsr.models` work. `jaxsr.load("rcbam_lite", scale=2)` is a trained network.
 """
 
 import importlib
@@ -28,8 +28,10 @@ _PARTS = (
 def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"jaxsr.{name}")
+    if name == "load":
+        return importlib.import_module("jaxsr.weights.zoo").load
     raise AttributeError(f"module 'jaxsr' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PARTS])
+    return sorted([*globals(), *_PARTS, "load"])

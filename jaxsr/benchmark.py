@@ -5,7 +5,7 @@
     {"model": "rcbam", "scale": 2, "protocol": "rgb", "parameters": 1234567,
      "weights_sha256": "...", "self_ensemble": false, "tile": null, "tiled": false,
      "versions": {"jaxsr": ..., "jax": ..., "flax": ..., "numpy": ..., "python": ...},
-     "hardware": {"device": ..., "cpu": ...},
+     "hardware": {"device": ..., "devices": 1, "cpu": ..., "cores": 2},
      "benchmarks": {"Set5": {"psnr": 37.9, "ssim": 0.96,
                              "images": {"baby": {"psnr": 38.5, "ssim": 0.97}, ...}}}}
 
@@ -36,6 +36,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 import jaxsr
+from jaxsr.cpu import count_cores
 from jaxsr.data import Source, open_benchmark
 from jaxsr.errors import InputError
 from jaxsr.imaging import (
@@ -213,8 +214,13 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _hardware() -> dict[str, str]:
-    return {"device": jax.local_devices()[0].device_kind, "cpu": _cpu()}
+def _hardware() -> dict[str, Any]:
+    return {
+        "device": jax.local_devices()[0].device_kind,
+        "devices": jax.device_count(),
+        "cpu": _cpu(),
+        "cores": count_cores(),
+    }
 
 
 def _cpu() -> str:

@@ -39,14 +39,18 @@ def _parser() -> argparse.ArgumentParser:
     upscale = commands.add_parser(
         "upscale",
         help="enlarge pictures",
-        description="Enlarge pictures. Without weights this is bicubic interpolation.",
+        description="Enlarge pictures. Without --model, --weights and --workdir the "
+        "published network of that scale with the highest PSNR is used; `jaxsr models "
+        "--weights` lists them.",
     )
     upscale.add_argument("inputs", nargs="+", metavar="IN", help="files and folders")
     upscale.add_argument(
         "-o", "--out", required=True, help="folder, or for one file a file name"
     )
     upscale.add_argument("--scale", type=int, help="factor; weights know their own")
-    upscale.add_argument("--model", help="network: see `jaxsr models`")
+    upscale.add_argument(
+        "--model", help="published network, or bicubic; default: the best one"
+    )
     trained = upscale.add_mutually_exclusive_group()
     trained.add_argument("--weights", metavar="FILE", help="a .safetensors file")
     trained.add_argument("--workdir", metavar="RUN", help="a folder of train.py")
@@ -135,9 +139,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.set_defaults(command=_convert)
 
-    models = commands.add_parser("models", help="list the networks")
-    models.add_argument("--scale", type=int, default=2)
+    models = commands.add_parser("models", help="list the networks, or the weights")
+    models.add_argument("--scale", type=int, help="default: 2; of weights, all")
+    models.add_argument(
+        "--weights",
+        action="store_true",
+        help="list published weights and their PSNR instead of all networks",
+    )
     models.set_defaults(command=_models)
+
+    publish = commands.add_parser(
+        "publish",
+        help="put a trained run among the published weights",
+        description="Measure a finished run on Set5, Set14 and BSD100 and write its "
+        "weights, manifest entry and model card into this checkout of jaxsr.",
+    )
+    publish.add_argument("workdir", metavar="RUN", help="a folder of train.py")
+    publish.add_argument(
+        "--precision",
+        default="float16",
+        help="float16 (default; refused if it costs 0.005 dB) or float32",
+    )
+    publish.add_argument("--note", default="", help="a sentence for the model card")
+    publish.add_argument(
+        "--url", help="a folder to fetch the file from; default: it comes with jaxsr"
+    )
+    publish.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
+    publish.set_defaults(command=_publish)
     return parser
 
 
@@ -163,7 +191,7 @@ def _upscale(options: argparse.Namespace) -> int:
 def _upscaler(options: argparse.Namespace):
     from jaxsr.inference import Upscaler
     from jaxsr.models import create
-    from jaxsr.weights import load_upscaler
+    from jaxsr.weights import load_upscaler, zoo
 
     settings = {
         "tile": options.tile,
@@ -189,14 +217,17 @@ def _upscaler(options: argparse.Namespace):
         return Upscaler(model, variables, **settings)
     if options.scale is None:
         raise InputError("pass --scale, e.g. --scale 2")
-    name = options.model or "bicubic"
-    if name != "bicubic":
-        create(name, scale=options.scale)  # a wrong name is the first thing to say
-        raise InputError(
-            f"{name} needs trained parameters: pass --weights FILE.safetensors, or "
-            "--workdir RUN of a run of train.py"
-        )
-    return Upscaler(create(name, scale=options.scale, channels=3), {}, **settings)
+    name = options.model
+    if name is None:
+        best = zoo.best_entry(options.scale, zoo.read_manifest())
+        if best is None:
+            create("bicubic", scale=options.scale)  # raises where it is no scale
+            raise InputError(
+                f"no network is published for x{options.scale}: pass --model bicubic, "
+                "--weights or --workdir"
+            )
+        name = best["network"]
+    return zoo.load(name, scale=options.scale, **settings)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -245,16 +276,46 @@ def _convert(options: argparse.Namespace) -> None:
     print(f"{options.out}: {network} ({settings})")
 
 
+def _publish(options: argparse.Namespace) -> None:
+    from jaxsr.weights.cards import list_entries
+    from jaxsr.weights.publish import publish
+
+    entry = publish(
+        options.workdir,
+        precision=options.precision,
+        note=options.note,
+        url=options.url,
+        data_dir=options.data_dir,
+    )
+    print(list_entries([entry]))
+
+
 def _models(options: argparse.Namespace) -> None:
+    if options.weights:
+        _list_weights(options.scale)
+    else:
+        _list_networks(2 if options.scale is None else options.scale)
+
+
+def _list_weights(scale: int | None) -> None:
+    from jaxsr.weights.cards import list_entries
+    from jaxsr.weights.zoo import read_manifest
+
+    entries = [e for e in read_manifest() if scale in (None, e["scale"])]
+    print("PSNR in dB of luma, protocol rgb; model cards: docs/models/")
+    print(list_entries(entries))
+
+
+def _list_networks(scale: int) -> None:
     from jaxsr.models import create, list_models
     from jaxsr.models.complexity import count_multiply_adds, count_parameters
 
-    create("bicubic", scale=options.scale)  # raises where no network has the scale
-    print(f"x{options.scale}; multiply-adds are those of 1280x720 pixels as output")
+    create("bicubic", scale=scale)  # raises where no network has the scale
+    print(f"x{scale}; multiply-adds are those of 1280x720 pixels as output")
     print(f"{'network':<16}{'channels':>8}{'parameters':>14}{'multiply-adds':>16}")
     for name in list_models():
         try:
-            model = create(name, scale=options.scale)
+            model = create(name, scale=scale)
             parameters, products = count_parameters(model), count_multiply_adds(model)
         except InputError:  # this network does not have this scale
             print(f"{name:<16}{'-':>8}")

@@ -47,7 +47,11 @@ def use_every_core(batch_size: int) -> int:
     chosen = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
     if chosen > 0:
         return chosen
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    devices = max(d for d in range(1, cores + 1) if batch_size % d == 0)
+    devices = max(d for d in range(1, count_cores() + 1) if batch_size % d == 0)
     jax.config.update("jax_num_cpu_devices", devices)
     return devices
+
+
+def count_cores() -> int:
+    """Returns how many cores the process may use; 1 where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -17,11 +17,14 @@ from jaxsr.models import create, list_models
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.state import create_state
 from jaxsr.training.workdir import claim_workdir, create_model
-from jaxsr.weights import save_weights
+from jaxsr.weights import save_weights, zoo
 
 
 def picture(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+_BICUBIC = ["--model", "bicubic"]
 
 
 @pytest.fixture
@@ -46,7 +49,9 @@ def error_line(capsys):
 
 def test_upscale_folder_bicubic(photos, tmp_path):
     out = tmp_path / "deep" / "out"
-    assert main(["upscale", str(photos), "-o", str(out), "--scale", "3"]) == 0
+    assert (
+        main(["upscale", str(photos), "-o", str(out), *_BICUBIC, "--scale", "3"]) == 0
+    )
     assert sorted(path.name for path in out.iterdir()) == ["a.png", "b.png"]
     upscaler = Upscaler(create("bicubic", scale=3, channels=3), {})
     expected = upscaler(read_image(photos / "a.png"))
@@ -56,7 +61,7 @@ def test_upscale_folder_bicubic(photos, tmp_path):
 def test_upscale_file_to_file(photos, tmp_path):
     target = tmp_path / "big.bmp"
     command = ["upscale", str(photos / "a.png"), "-o", str(target), "--scale", "2"]
-    assert main(command) == 0
+    assert main([*command, *_BICUBIC]) == 0
     assert read_image(target).shape == (12, 14, 3)
 
 
@@ -69,7 +74,7 @@ def test_upscale_existing_result(photos, tmp_path, error_line):
         "replace it"
     )
     assert target.read_bytes() == b"precious"
-    assert main([*command, "--overwrite"]) == 0
+    assert main([*command, *_BICUBIC, "--overwrite"]) == 0
     assert read_image(target).shape == (12, 14, 3)
 
 
@@ -85,7 +90,8 @@ def test_upscale_unreadable_in_folder(photos, tmp_path, error_line):
     broken = photos / "a.png"
     broken.write_bytes(broken.read_bytes()[:60])
     out = tmp_path / "out"
-    assert main(["upscale", str(photos), "-o", str(out), "--scale", "2"]) == 1
+    command = ["upscale", str(photos), "-o", str(out), "--scale", "2", *_BICUBIC]
+    assert main(command) == 1
     assert error_line().startswith(f"skipped: {broken}: ")
     assert [path.name for path in out.iterdir()] == ["b.png"]
 
@@ -94,7 +100,8 @@ def test_upscale_unreadable_file(tmp_path, error_line):
     fake = tmp_path / "fake.png"
     fake.write_text("no picture")
     out = tmp_path / "out"
-    assert main(["upscale", str(fake), "-o", str(out), "--scale", "2"]) == 2
+    command = ["upscale", str(fake), "-o", str(out), "--scale", "2", *_BICUBIC]
+    assert main(command) == 2
     assert error_line().startswith(f"error: {fake}: ")
     assert not out.exists()
 
@@ -104,9 +111,13 @@ def test_upscale_unreadable_file(tmp_path, error_line):
     [
         ([], "pass --scale"),
         (["--scale", "0"], "scale must be a whole number of at least 1, got 0"),
-        (["--scale", "2", "--model", "rcbam"], "rcbam needs trained parameters: pass"),
+        (["--scale", "2", "--model", "edsr"], "no weights of edsr x2 are published"),
         (["--scale", "2", "--model", "nonet"], "unknown model 'nonet': expected one"),
-        (["--scale", "2", "--tile", "5"], "tile must be 0 (never) or at least 64"),
+        (["--scale", "7"], "no network is published for x7: pass --model bicubic"),
+        (
+            ["--scale", "2", *_BICUBIC, "--tile", "5"],
+            "tile must be 0 (never) or at least 64",
+        ),
         (["--weights", "absent.st"], "absent.st: no such weights file"),
         (["--workdir", "absent"], "absent: no run of jaxsr here"),
     ],
@@ -234,6 +245,18 @@ def test_models_lists_every_network(capsys):
     count = f"{21_284 + (7 * 7 - 2 * 2) * (32 * 9 + 1):,}"
     assert rows["espcn"][:2] == ["1", count]
     assert rows["edsr"] == ["-"]  # no x7
+
+
+def test_models_weights_lists_what_is_published(capsys):
+    assert main(["models", "--weights", "--scale", "2"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    published = [e for e in zoo.read_manifest() if e["scale"] == 2]
+    assert [row[:2] for row in rows] == [[e["network"], "x2"] for e in published]
+
+
+def test_publish_needs_a_run(error_line):
+    assert main(["publish", "absent"]) == 2
+    assert "absent: no run of jaxsr here" in error_line()
 
 
 def test_models_wrong_scale(error_line):

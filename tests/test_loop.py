@@ -11,7 +11,7 @@ import pytest
 from jaxsr.errors import InputError
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit, is_due
-from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.metric_log import MetricLog, read_metrics
 from jaxsr.training.state import TrainState
 
 
@@ -207,6 +207,27 @@ def test_metric_log_drops_lines_after_the_checkpoint(tmp_path):
     with MetricLog(tmp_path, first_step=2) as log:
         log.scalars(3, {"loss": 30.0})
     assert [line["loss"] for line in _lines(tmp_path)] == [1.0, 2.0, 30.0]
+
+
+def test_metric_log_adds_up_the_minutes_of_all_starts(tmp_path):
+    for first_step, minutes in ((0, (1.0, 2.0)), (1, (0.5, 3.0)), (3, (0.25,))):
+        with MetricLog(tmp_path, first_step=first_step) as log:
+            for step, since_start in enumerate(minutes, start=first_step + 1):
+                log.scalars(step, {"minutes": since_start})
+    # Step 2 was done twice: the first time was lost in a kill.
+    measured = read_metrics(tmp_path)
+    assert [(line["step"], line["minutes"]) for line in measured] == [
+        (1, 1.0),
+        (2, 1.5),
+        (3, 4.0),
+        (4, 4.25),
+    ]
+
+
+def test_read_metrics_without_a_log_and_with_a_line_cut_short(tmp_path):
+    assert read_metrics(tmp_path) == []
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo')
+    assert read_metrics(tmp_path) == [{"step": 1}]
 
 
 def test_metric_log_writes_tensorboard_files(tmp_path):

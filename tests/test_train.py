@@ -166,8 +166,9 @@ def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
         (tmp_path / "edsr.safetensors", "expected weights of RCBAM, got EDSR"),
         (tmp_path / "rcbam.safetensors", "rcbam.safetensors: no parameter fits"),
         (tmp_path / "absent.safetensors", "absent.safetensors: no such weights file"),
+        ("rcbam_x7", "no weights of rcbam x7 are published"),
         (tmp_path, "no run of jaxsr here"),
-        ("rcbam", "expected a .safetensors file or a run's folder, got 'rcbam'"),
+        ("rcbam", "a run's folder or published weights such as .*, got 'rcbam'"),
     ):
         config = _config(photos, init_from=str(source))
         with pytest.raises(InputError, match=message):

@@ -1,5 +1,6 @@
 """Where a run's numbers and pictures go: `metrics.jsonl` and TensorBoard files."""
 
+import contextlib
 import json
 import math
 import os
@@ -12,7 +13,9 @@ class MetricLog:
     """Writes one run's measurements; only one process may have one.
 
     `metrics.jsonl` has one line a measurement, `{"step": 100, "loss": 0.01, ...}`; the
-    folder `tensorboard/` holds the same numbers and the pictures.
+    folder `tensorboard/` holds the same numbers and the pictures. "minutes" add up over
+    the starts of a run: they are what it took to reach the step, without the steps that
+    were lost because a kill came before their checkpoint.
     """
 
     def __init__(self, workdir: str | Path, *, first_step: int):
@@ -27,6 +30,8 @@ class MetricLog:
         workdir.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
         _keep_lines_up_to(path, first_step)
+        earlier = read_metrics(workdir)
+        self._minutes_before = earlier[-1].get("minutes", 0.0) if earlier else 0.0
         self._file = path.open("a", encoding="utf-8")
         self._writer = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=first_step + 1
@@ -40,6 +45,8 @@ class MetricLog:
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes numbers of a step; a name such as "Set5/psnr" makes a group."""
+        if "minutes" in values:
+            values = {**values, "minutes": self._minutes_before + values["minutes"]}
         finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
         self._file.write(json.dumps({"step": step, **finite}) + "\n")
         self._file.flush()
@@ -53,6 +60,21 @@ class MetricLog:
     def close(self) -> None:
         self._file.close()
         self._writer.close()
+
+
+def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
+    """Returns a run's measurements, oldest first; none where it wrote none.
+
+    A line that a kill cut short is passed over.
+    """
+    path = Path(workdir) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    measured = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            measured.append(json.loads(line))
+    return measured
 
 
 def _keep_lines_up_to(path: Path, step: int) -> None:

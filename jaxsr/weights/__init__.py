@@ -82,7 +82,8 @@ def load_weights(
 ) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Returns what `save_weights` wrote: (model, fields, variables, metadata).
 
-    The arrays are NumPy's.
+    The arrays are NumPy's. Numbers of half the size become float32, the type that all
+    networks keep parameters in.
 
     Raises:
         InputError: no such file, or not one that jaxsr wrote.
@@ -92,7 +93,7 @@ def load_weights(
         raise InputError(f"{path}: no such weights file")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            tensors = {key: _at_least_32(file.get_tensor(key)) for key in file.keys()}
             strings = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
@@ -152,3 +153,7 @@ def load_upscaler(
     return Upscaler(
         network, variables, tile=tile, overlap=overlap, self_ensemble=self_ensemble
     )
+
+
+def _at_least_32(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -1,0 +1,128 @@
+"""Model cards and the list of the zoo, made from the manifest's entries alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxsr.metrics import get_protocol
+
+_CARD = """\
+# {title}
+
+{parameters:,} parameters: {fields}.{note}
+
+```python
+upscale = jaxsr.load("{network}", scale={scale})
+sr = upscale(photo)  # uint8 [H, W, 3] -> uint8 [{scale}H, {scale}W, 3]
+```
+
+| file | size | numbers | SHA-256 | licence |
+|---|---|---|---|---|
+| `{file}`{source} | {kilobytes:,} kB | {precision}{cost} | `{sha256}` | {licence} |
+
+## What it reaches
+
+PSNR (dB) / SSIM, protocol `{protocol}`: {rules}.
+Measured with the file as it is, computing in float32.
+
+{table}
+
+```
+python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
+```
+
+## How it was trained
+
+| | |
+|---|---|
+| images | `{data}`, {images:,} |
+| LR | MATLAB's bicubic of the HR |
+| patches | {patch_size}x{patch_size} LR pixels, {batch_size} in a batch |
+| loss | {loss} |
+| started from | {start} |
+| steps | {steps:,} |
+| time | {minutes:,.1f} minutes, evaluations on the way included |
+| hardware | {hardware} |
+| versions | {versions} |
+
+```
+{command}
+```
+
+## Limits
+
+- It learned to undo one thing: MATLAB's bicubic, without noise. Noise, blur and the
+  blocks of JPEG in a photo are enlarged with it.
+- It was trained for PSNR. Where an LR picture does not tell, it gives the mean of what
+  could be there: fine texture comes out smooth, and nothing is invented.
+- It enlarges by {scale} and nothing else. Text, faces and medical or satellite pictures
+  were not looked at; the images it learned from are everyday photographs.
+- The benchmark images are few. A difference of a few hundredths of a dB between two
+  networks means nothing on other pictures.
+"""
+
+
+def card_name(entry: Mapping[str, Any]) -> str:
+    """Returns the file name of an entry's card."""
+    return f"{entry['network']}_x{entry['scale']}.md"
+
+
+def model_card(entry: Mapping[str, Any]) -> str:
+    """Returns the card, Markdown, of an entry as in `jaxsr.weights.zoo`."""
+    training = entry["training"]
+    cost = entry["precision_cost"]
+    return _CARD.format(
+        **{key: entry[key] for key in ("network", "scale", "parameters", "licence")},
+        **{key: entry[key] for key in ("file", "sha256", "precision", "protocol")},
+        **{
+            key: training[key]
+            for key in ("data", "images", "patch_size", "batch_size", "loss")
+        },
+        **{key: training[key] for key in ("steps", "minutes", "command")},
+        title=f"{entry['network']} x{entry['scale']}",
+        fields=", ".join(
+            f"{name} {value}"
+            for name, value in entry["fields"].items()
+            if name != "scale"
+        ),
+        note=f" {entry['note']}" if entry["note"] else "",
+        source=f", fetched from `{entry['url']}`" if entry["url"] else "",
+        kilobytes=round(entry["bytes"] / 1000),
+        cost=f" (costs {cost:.4f} dB at most)" if cost is not None else "",
+        rules=get_protocol(entry["protocol"]).description,
+        table=_scores({"bicubic": entry["bicubic"], "this file": entry["benchmarks"]}),
+        sets=",".join(entry["benchmarks"]),
+        start=f"`{training['init_from']}`" if training["init_from"] else "random",
+        hardware=describe_hardware(training["hardware"]),
+        versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),
+    )
+
+
+def describe_hardware(hardware: Mapping[str, Any]) -> str:
+    """Returns a result's "hardware" in words."""
+    if hardware["device"] == "cpu":
+        return f"{hardware['cores']} cores of {hardware['cpu']}"
+    return f"{hardware['devices']} x {hardware['device']}"
+
+
+def list_entries(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the zoo as a table of plain text: what there is, its size and PSNR."""
+    sets = list(dict.fromkeys(s for entry in entries for s in entry["benchmarks"]))
+    head = f"{'network':<16}{'scale':>6}{'parameters':>13}{'kB':>8}"
+    lines = [head + "".join(f"{name:>9}" for name in sets)]
+    for entry in entries:
+        line = f"{entry['network']:<16}{'x' + str(entry['scale']):>6}"
+        line += f"{entry['parameters']:>13,}{round(entry['bytes'] / 1000):>8,}"
+        for name in sets:
+            scores = entry["benchmarks"].get(name)
+            line += f"{scores['psnr']:>9.2f}" if scores else f"{'-':>9}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _scores(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    sets = list(next(iter(rows.values())))
+    lines = [f"| | {' | '.join(sets)} |", "|---" * (len(sets) + 1) + "|"]
+    for name, scores in rows.items():
+        cells = (f"{scores[s]['psnr']:.2f} / {scores[s]['ssim']:.4f}" for s in sets)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""The zoo: networks trained with jaxsr itself, by name and scale.
+
+    upscale = load("rcbam_lite", scale=2)
+
+`manifest.json` beside this file lists them. `jaxsr publish` writes it, the files and
+the model cards; nobody edits it. An entry:
+
+    {"network": "rcbam_lite", "scale": 2, "fields": {"scale": 2, "features": 32, ...},
+     "parameters": 126340, "file": "rcbam_lite_x2.safetensors", "bytes": 263144,
+     "sha256": "...", "precision": "float16", "precision_cost": 0.0004, "url": null,
+     "licence": "Apache-2.0", "note": "",
+     "training": {"command": "python train.py ...", "config": "...", "init_from": null,
+                  "data": "t91+bsd200", "images": 291, "batch_size": 16,
+                  "patch_size": 48, "steps": 100000, "minutes": 35.2,
+                  "hardware": {...}, "versions": {...}},
+     "protocol": "rgb", "benchmarks": {"Set5": {"psnr": 37.1, "ssim": 0.957}, ...},
+     "bicubic": {"Set5": {"psnr": 33.67, "ssim": 0.93}, ...}}
+
+`precision` is the type of the numbers in the file, `precision_cost` what it costs on
+the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
+where they are fetched from. `minutes` are of wall time, evaluations
+included. `bicubic` is bicubic interpolation under the same protocol.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxsr.errors import InputError
+from jaxsr.inference import Upscaler
+from jaxsr.models import create
+from jaxsr.models.complexity import count_parameters
+from jaxsr.weights import load_upscaler
+from jaxsr.weights.fetch import fetch
+
+FOLDER = Path(__file__).parent
+
+Entry = dict[str, Any]
+
+
+def load(
+    name: str,
+    *,
+    scale: int,
+    dtype: Any = jnp.float32,
+    tile: int | None = None,
+    overlap: int = 32,
+    self_ensemble: bool = False,
+) -> Upscaler:
+    """Returns a trained network, ready to enlarge pictures: uint8 [H, W, 3] to uint8.
+
+    Args:
+        name: a network with published weights (`jaxsr models --weights` lists them), or
+            one without parameters: "bicubic".
+        scale: the factor.
+        dtype: compute type, float32 or bfloat16.
+        tile, overlap, self_ensemble: see `jaxsr.inference.Upscaler`.
+
+    Raises:
+        InputError: no such network, no weights of it at this scale, or a file that is
+            damaged or cannot be fetched.
+    """
+    settings: Any = {
+        "tile": tile,
+        "overlap": overlap,
+        "self_ensemble": self_ensemble,
+    }
+    model = create(name, scale=scale, dtype=dtype)
+    if not count_parameters(model):
+        return Upscaler(create(name, scale=scale, channels=3), {}, **settings)
+    path = weights_file(find_entry(name, scale, read_manifest()))
+    return load_upscaler(path, model=name, scale=scale, dtype=dtype, **settings)
+
+
+def read_manifest(folder: Path = FOLDER) -> list[Entry]:
+    """Returns the entries, by network and scale; `folder` holds `manifest.json`."""
+    return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+
+def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
+    """Returns the entry of a network at a scale.
+
+    Raises:
+        InputError: there is none; the message says what there is.
+    """
+    for entry in entries:
+        if (entry["network"], entry["scale"]) == (name, scale):
+            return entry
+    there = ", ".join(f"{e['network']} x{e['scale']}" for e in entries) or "none yet"
+    raise InputError(
+        f"no weights of {name} x{scale} are published; published are: {there}. Train "
+        "it with train.py and give its run (--workdir), or give a file (--weights)"
+    )
+
+
+def best_entry(scale: int, entries: Sequence[Entry]) -> Entry | None:
+    """Returns the entry with the highest PSNR on Set5 at a scale, if there is one."""
+    at_scale = [entry for entry in entries if entry["scale"] == scale]
+    return max(
+        at_scale, key=lambda entry: entry["benchmarks"]["Set5"]["psnr"], default=None
+    )
+
+
+def weights_file(entry: Entry, folder: Path = FOLDER) -> Path:
+    """Returns the entry's file, which is fetched first where jaxsr comes without it.
+
+    Raises:
+        InputError: the file is not there, cannot be fetched, or has another SHA-256
+            than the manifest says.
+    """
+    if entry["url"]:
+        return fetch(entry["url"], sha256=entry["sha256"])
+    path = folder / entry["file"]
+    if not path.is_file():
+        raise InputError(f"{path}: missing; jaxsr is not completely installed")
+    found = sha256(path)
+    if found != entry["sha256"]:
+        raise InputError(
+            f"{path}: damaged: expected SHA-256 {entry['sha256']}, got {found}; "
+            "install jaxsr again"
+        )
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

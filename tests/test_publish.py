@@ -1,0 +1,157 @@
+"""Publishing: from a run that train.py made to a file, an entry and a card."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import train
+from configs import rcbam
+from jaxsr import benchmark
+from jaxsr.errors import InputError
+from jaxsr.imaging import read_image, write_image
+from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.workdir import load_run
+from jaxsr.weights import load_upscaler, zoo
+from jaxsr.weights.cards import model_card
+from jaxsr.weights.publish import publish
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> str:
+    """Two photos of scikit-image, cut small, as a folder source."""
+    skimage = pytest.importorskip("skimage")
+    folder = tmp_path_factory.mktemp("photos") / "mine"
+    folder.mkdir()
+    for name in ("chelsea", "coffee"):
+        image = read_image(Path(skimage.__file__).parent / "data" / f"{name}.png")
+        write_image(folder / f"{name}.png", image[100:164, 120:184])
+    return f"folder:{folder}"
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory) -> Path:
+    """A run of two steps, on the way of which it was stopped and started again."""
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    config = rcbam.get_config(2, "cpu")
+    config.model.features, config.model.depth = 4, 1
+    config.data.train = photos
+    config.data.patch_size, config.data.batch_size = 12, 8
+    config.data.pipeline = "device"
+    config.eval.benchmarks = photos
+    config.train.max_minutes = None
+    config.train.log_every = 1
+    for steps in (1, 2):
+        config.train.steps = steps
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["train.py", "--workdir=/at/home", "--config=a"])
+            train.train(config, workdir)
+    return workdir
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """An empty zoo."""
+    (tmp_path / "jaxsr" / "weights").mkdir(parents=True)
+    (tmp_path / "jaxsr" / "weights" / "manifest.json").write_text("[]")
+    return tmp_path
+
+
+def test_publish_writes_file_entry_and_card(run, checkout, photos):
+    entry = publish(run, root=checkout, benchmarks=[photos], note="A test.")
+    folder = checkout / "jaxsr" / "weights"
+    assert zoo.read_manifest(folder) == [entry]
+    assert (checkout / "docs/models/rcbam_x2.md").read_text() == model_card(entry)
+    assert entry["fields"]["depth"] == 1 and "dtype" not in entry["fields"]
+    assert (entry["precision"], entry["bytes"] < 20_000) == ("float16", True)
+
+    # What the entry says is what whoever loads the file measures.
+    upscaler = load_upscaler(zoo.weights_file(entry, folder))
+    again = benchmark.evaluate(upscaler, [photos], scale=2)["benchmarks"]["mine"]
+    assert round(again["psnr"], 4) == entry["benchmarks"]["mine"]["psnr"]
+    bicubic = benchmark.evaluate(zoo.load("bicubic", scale=2), [photos], scale=2)
+    expected = bicubic["benchmarks"]["mine"]["psnr"]
+    assert abs(entry["bicubic"]["mine"]["psnr"] - expected) < 0.01
+
+
+def test_publish_tells_how_the_run_was_made(run, checkout, photos):
+    training = publish(run, root=checkout, benchmarks=[photos])["training"]
+    assert training["command"] == "python train.py --config=a"
+    assert (training["data"], training["images"]) == (photos, 2)
+    assert (training["steps"], training["patch_size"]) == (2, 12)
+    assert training["hardware"]["devices"] == jax.device_count()
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    minutes = [json.loads(line)["minutes"] for line in lines]
+    assert training["minutes"] == round(minutes[-1], 2)
+    assert minutes[-1] > minutes[0]  # both starts count
+
+
+def test_publish_float32_keeps_every_bit(run, checkout, photos):
+    entry = publish(run, root=checkout, benchmarks=[photos], precision="float32")
+    assert entry["precision_cost"] is None
+    upscaler = load_upscaler(zoo.weights_file(entry, checkout / "jaxsr" / "weights"))
+    jax.tree.map(np.testing.assert_array_equal, upscaler.variables, load_run(run)[2])
+
+
+def test_publish_again_replaces_the_entry(run, checkout, photos):
+    folder = checkout / "jaxsr" / "weights"
+    publish(run, root=checkout, benchmarks=[photos])
+    (other,) = zoo.read_manifest(folder)
+    other |= {"network": "aaa"}
+    (folder / "manifest.json").write_text(json.dumps([other]))
+    for precision in ("float16", "float32"):
+        publish(run, root=checkout, benchmarks=[photos], precision=precision)
+    entries = zoo.read_manifest(folder)
+    assert [e["network"] for e in entries] == ["aaa", "rcbam"]
+    assert entries[1]["precision"] == "float32"
+
+
+def test_publish_with_a_url_leaves_the_package_alone(run, checkout, photos):
+    url = "https://example.org/weights/"
+    entry = publish(run, root=checkout, benchmarks=[photos], url=url)
+    assert entry["url"] == "https://example.org/weights/rcbam_x2.safetensors"
+    assert zoo.sha256(run / entry["file"]) == entry["sha256"]
+    assert not list((checkout / "jaxsr" / "weights").glob("*.safetensors"))
+    assert f"fetched from `{entry['url']}`" in model_card(entry)
+
+
+def test_publish_refuses(run, checkout, photos, tmp_path):
+    with pytest.raises(InputError, match="expected float16 or float32, got 'int8'"):
+        publish(run, root=checkout, precision="int8")
+    with pytest.raises(InputError, match="publish from a checkout"):
+        publish(run, root=tmp_path / "elsewhere")
+
+    # A further step, of a network that gives the bicubic picture because 3 x 333.4 are
+    # taken from 1000.2: in float16, 3 x 333.5 from 1000.
+    state = _state_of(run)
+    params = jax.tree.map(np.zeros_like, jax.device_get(state.params))
+    params["body_end"]["bias"] += 1
+    params["tail"]["kernel"][1, 1, :3] = 333.4
+    params["tail"]["bias"] -= 1000.2
+    with Checkpoints(run) as checkpoints:
+        checkpoints.save(state.replace(step=np.int32(3), params=params, ema=params))
+    with pytest.raises(InputError, match="results.json is of step 2, .* of step 3"):
+        publish(run, root=checkout, benchmarks=[photos])
+    result = benchmark.read_result(run / "results.json")
+    benchmark.write_result(run / "results.json", result | {"step": 3})
+    with pytest.raises(InputError, match="float16 costs .* dB, expected less than"):
+        publish(run, root=checkout, benchmarks=[photos])
+    assert zoo.read_manifest(checkout / "jaxsr" / "weights") == []
+    assert not (checkout / "docs").exists()
+
+
+def _state_of(run):
+    import optax
+
+    from jaxsr.training.optimizer import create_optimizer
+    from jaxsr.training.state import create_state
+
+    config, model, _, _ = load_run(run)
+    optimizer = create_optimizer(optax.constant_schedule(1.0), **config.optimizer)
+    template = create_state(model, optimizer, seed=0, channels=3, use_ema=True)
+    with Checkpoints(run, read_only=True) as checkpoints:
+        state = checkpoints.restore(template)
+    assert state is not None
+    return state

@@ -1,0 +1,122 @@
+"""The zoo: what the manifest says is so, and what is not there is said."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxsr
+from jaxsr import benchmark
+from jaxsr.errors import InputError
+from jaxsr.models import create
+from jaxsr.models.complexity import count_parameters
+from jaxsr.weights import load_weights, save_weights, zoo
+from jaxsr.weights.cards import card_name, list_entries, model_card
+from jaxsr.weights.publish import MOST_PACKAGED_BYTES, ROOT
+
+ENTRIES = zoo.read_manifest()
+IDS = [f"{entry['network']}_x{entry['scale']}" for entry in ENTRIES]
+CARDS = ROOT / "docs" / "models"
+
+of_every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+
+
+@of_every_entry
+def test_entry_describes_its_file(entry):
+    path = zoo.weights_file(entry)  # which compares the SHA-256
+    name, fields, variables, metadata = load_weights(path)
+    assert (name, fields) == (entry["network"], entry["fields"])
+    assert metadata["training"] == entry["training"]
+    assert path.stat().st_size == entry["bytes"]
+    count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    assert count == entry["parameters"] == count_parameters(create(name, **fields))
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(variables)} == {"float32"}
+
+
+@of_every_entry
+@pytest.mark.parametrize("dtype, margin", [("float32", 0.01), ("bfloat16", 0.05)])
+def test_entry_gives_its_numbers_on_set5(entry, dtype, margin, data_dir):
+    upscaler = zoo.load(entry["network"], scale=entry["scale"], dtype=jnp.dtype(dtype))
+    result = benchmark.evaluate(
+        upscaler, ["Set5"], scale=entry["scale"], protocol=entry["protocol"]
+    )
+    expected = entry["benchmarks"]["Set5"]
+    assert abs(result["benchmarks"]["Set5"]["psnr"] - expected["psnr"]) < margin
+
+
+@of_every_entry
+def test_card_is_what_the_manifest_makes(entry):
+    card = (CARDS / card_name(entry)).read_text(encoding="utf-8")
+    assert card == model_card(entry)
+
+
+def test_nothing_lies_beside_the_manifest():
+    packaged = {entry["file"] for entry in ENTRIES if not entry["url"]}
+    assert {path.name for path in zoo.FOLDER.glob("*.safetensors")} == packaged
+    assert {path.name for path in CARDS.glob("*.md")} == set(map(card_name, ENTRIES))
+    assert sum(e["bytes"] for e in ENTRIES if not e["url"]) < MOST_PACKAGED_BYTES
+
+
+def test_load_gives_a_network_for_photos():
+    photo = np.random.default_rng(0).integers(0, 256, (9, 8, 3)).astype(np.uint8)
+    for entry in ENTRIES:
+        scale = entry["scale"]
+        sr = jaxsr.load(entry["network"], scale=scale)(photo)
+        assert (sr.shape, sr.dtype) == ((9 * scale, 8 * scale, 3), np.uint8)
+    assert jaxsr.load("bicubic", scale=5, tile=0)(photo).shape == (45, 40, 3)
+
+
+def test_load_of_what_is_not_there():
+    with pytest.raises(InputError, match="unknown model 'rcbm': expected .*rcbam_lite"):
+        jaxsr.load("rcbm", scale=2)
+    there = ", ".join(f"{e['network']} x{e['scale']}" for e in ENTRIES) or "none yet"
+    for name, scale in (("edsr", 2), ("rcbam_lite", 7)):
+        with pytest.raises(InputError) as error:
+            jaxsr.load(name, scale=scale)
+        assert f"no weights of {name} x{scale} are published" in str(error.value)
+        assert f"published are: {there}. Train it with train.py" in str(error.value)
+
+
+@pytest.fixture
+def folder(tmp_path) -> tuple[Path, zoo.Entry]:
+    """A zoo of one tiny file, and its entry as far as loading needs one."""
+    fields = {"scale": 2, "features": 4, "depth": 1}
+    variables = create("rcbam", **fields).init(
+        jax.random.key(0), jnp.zeros((1, 8, 8, 3))
+    )
+    path = tmp_path / "rcbam_x2.safetensors"
+    save_weights(path, variables, model="rcbam", fields=fields, metadata={})
+    return tmp_path, {"file": path.name, "sha256": zoo.sha256(path), "url": None}
+
+
+def test_weights_file_damaged_or_missing(folder):
+    where, entry = folder
+    path = zoo.weights_file(entry, where)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x2\.safetensors: damaged: expected SHA-256"):
+        zoo.weights_file(entry, where)
+    path.unlink()
+    with pytest.raises(InputError, match=r"x2\.safetensors: missing"):
+        zoo.weights_file(entry, where)
+
+
+def test_best_entry_is_the_one_with_the_highest_psnr():
+    def entry(name, scale, psnr):
+        scores = {"Set5": {"psnr": psnr, "ssim": 0.9}}
+        return {"network": name, "scale": scale, "benchmarks": scores}
+
+    entries = [entry("a", 2, 37.0), entry("b", 2, 38.0), entry("c", 3, 39.0)]
+    assert zoo.best_entry(2, entries) == entries[1]
+    assert zoo.best_entry(4, entries) is None
+
+
+def test_list_entries_shows_psnr():
+    scores = {"Set5": {"psnr": 37.123, "ssim": 0.95}}
+    entry = {"network": "net", "scale": 3, "parameters": 1234, "bytes": 56789}
+    head, row = list_entries([{**entry, "benchmarks": scores}]).splitlines()
+    assert head.split() == ["network", "scale", "parameters", "kB", "Set5"]
+    assert row.split() == ["net", "x3", "1,234", "57", "37.12"]
