@@ -39,6 +39,9 @@ MOST_COST = 0.005
 _PROTOCOL = "rgb"
 _LICENCE = "Apache-2.0"
 
+# Fields of modules that do not decide what is computed, only how.
+_NOT_STORED = ("parent", "name", "dtype", "block_loop")
+
 # Flags of train.py that say where things lie on one machine, not what is done.
 _PLACES = ("--workdir", "--config.data.data_dir")
 
@@ -140,12 +143,8 @@ def publish(
 
 def _fields(model: nn.Module) -> dict[str, Any]:
     """Returns all fields that decide what the network is, defaults included."""
-    names = (field.name for field in dataclasses.fields(model))
-    return {
-        name: getattr(model, name)
-        for name in names
-        if name not in ("parent", "name", "dtype")
-    }
+    names = [field.name for field in dataclasses.fields(model)]
+    return {name: getattr(model, name) for name in names if name not in _NOT_STORED}
 
 
 def _training_record(
