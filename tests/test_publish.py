@@ -35,6 +35,12 @@ def photos(tmp_path_factory) -> str:
 def run(photos, tmp_path_factory) -> Path:
     """A run of two steps, on the way of which it was stopped and started again."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    for steps in (1, 2):
+        _train(workdir, photos, steps)
+    return workdir
+
+
+def _train(workdir, photos, steps):
     config = rcbam.get_config(2, "cpu")
     config.model.features, config.model.depth = 4, 1
     config.data.train = photos
@@ -43,12 +49,10 @@ def run(photos, tmp_path_factory) -> Path:
     config.eval.benchmarks = photos
     config.train.max_minutes = None
     config.train.log_every = 1
-    for steps in (1, 2):
-        config.train.steps = steps
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sys.argv", ["train.py", "--workdir=/at/home", "--config=a"])
-            train.train(config, workdir)
-    return workdir
+    config.train.steps = steps
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train.py", "--workdir=/at/home", "--config=a"])
+        train.train(config, workdir)
 
 
 @pytest.fixture
@@ -86,6 +90,20 @@ def test_publish_tells_how_the_run_was_made(run, checkout, photos):
     minutes = [json.loads(line)["minutes"] for line in lines]
     assert training["minutes"] == round(minutes[-1], 2)
     assert minutes[-1] > minutes[0]  # both starts count
+
+
+def test_publish_a_run_of_an_older_train(run, checkout, photos):
+    result = json.loads((run / "results.json").read_text())
+    del result["command"], result["training_images"]
+    benchmark.write_result(run / "results.json", result)
+    with pytest.raises(InputError, match="give the same command again"):
+        publish(run, root=checkout, benchmarks=[photos])
+    _train(run, photos, 2)
+    training = publish(run, root=checkout, benchmarks=[photos])["training"]
+    assert (training["command"], training["images"]) == (
+        "python train.py --config=a",
+        2,
+    )
 
 
 def test_publish_float32_keeps_every_bit(run, checkout, photos):

@@ -1,5 +1,9 @@
 """The zoo: what the manifest says is so, and what is not there is said."""
 
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import jax
@@ -57,6 +61,18 @@ def test_nothing_lies_beside_the_manifest():
     assert {path.name for path in zoo.FOLDER.glob("*.safetensors")} == packaged
     assert {path.name for path in CARDS.glob("*.md")} == set(map(card_name, ENTRIES))
     assert sum(e["bytes"] for e in ENTRIES if not e["url"]) < MOST_PACKAGED_BYTES
+
+
+def test_wheel_holds_manifest_and_files(tmp_path):
+    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "jaxsr", tmp_path / "jaxsr")
+    script = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    files = {entry["file"] for entry in ENTRIES if not entry["url"]}
+    assert {f"jaxsr/weights/{name}" for name in files | {"manifest.json"}} <= held
 
 
 def test_load_gives_a_network_for_photos():

@@ -157,9 +157,11 @@ def _training_record(
             f"{workdir}: results.json is of step {result.get('step')}, the last "
             f"checkpoint of step {step}: let train.py end the run"
         )
-    if "command" not in result:
+    if "training_images" not in result:
         raise InputError(
-            f"{workdir}/results.json: expected the run's command, got none"
+            f"{workdir}/results.json: expected the command and the images of the run, "
+            "which an older train.py did not write: give the same command again, which "
+            "trains no further and writes them"
         )
     minutes = [m["minutes"] for m in read_metrics(workdir) if m["step"] <= step]
     return {
