@@ -288,6 +288,7 @@ def _publish(options: argparse.Namespace) -> None:
         data_dir=options.data_dir,
     )
     print(list_entries([entry]))
+    print("next: python benchmarks/paper_tables.py --pictures (docs/results.md)")
 
 
 def _models(options: argparse.Namespace) -> None:
