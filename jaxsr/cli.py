@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(command=_convert)
 
     models = commands.add_parser("models", help="list the networks, or the weights")
+    models.add_argument("name", nargs="?", metavar="NETWORK", help="explain this one")
     models.add_argument("--scale", type=int, help="default: 2; of weights, all")
     models.add_argument(
         "--weights",
@@ -292,10 +293,15 @@ def _publish(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
+    from jaxsr.models.catalogue import explain_network, list_networks
+
     if options.weights:
         _list_weights(options.scale)
-    else:
-        _list_networks(2 if options.scale is None else options.scale)
+        return
+    scale = 2 if options.scale is None else options.scale
+    lines = explain_network(options.name) if options.name else list_networks(scale)
+    for line in lines:
+        print(line, flush=True)
 
 
 def _list_weights(scale: int | None) -> None:
@@ -305,24 +311,6 @@ def _list_weights(scale: int | None) -> None:
     entries = [e for e in read_manifest() if scale in (None, e["scale"])]
     print("PSNR in dB of luma, protocol rgb; model cards: docs/models/")
     print(list_entries(entries))
-
-
-def _list_networks(scale: int) -> None:
-    from jaxsr.models import create, list_models
-    from jaxsr.models.complexity import count_multiply_adds, count_parameters
-
-    create("bicubic", scale=scale)  # raises where no network has the scale
-    print(f"x{scale}; multiply-adds are those of 1280x720 pixels as output")
-    print(f"{'network':<16}{'channels':>8}{'parameters':>14}{'multiply-adds':>16}")
-    for name in list_models():
-        try:
-            model = create(name, scale=scale)
-            parameters, products = count_parameters(model), count_multiply_adds(model)
-        except InputError:  # this network does not have this scale
-            print(f"{name:<16}{'-':>8}")
-            continue
-        channels: int = getattr(model, "channels")  # noqa: B009
-        print(f"{name:<16}{channels:>8}{parameters:>14,}{products / 1e9:>14.1f} G")
 
 
 if __name__ == "__main__":

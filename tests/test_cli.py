@@ -1,6 +1,10 @@
 """The command line, run in this process: exit codes, messages, files."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -235,16 +239,52 @@ def test_data_check_unknown_source(error_line):
     assert "holiday" in error_line()
 
 
-def test_models_lists_every_network(capsys):
-    assert main(["models", "--scale", "7"]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    rows = {name: row for name, *row in lines[2:]}
+def listed_models(scale: int) -> dict[str, list[str]]:
+    """Returns what `jaxsr models` prints, cells by network.
+
+    From a process of its own, whose calls are not checked by jaxtyping: tracing the
+    deep networks is four times faster so.
+    """
+    command = [sys.executable, "-m", "jaxsr.cli", "models", "--scale", str(scale)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = [line.split() for line in run.stdout.splitlines()]
+    return {name: cells for name, *cells in lines[2:]}
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_models_prints_the_table_of_the_docs(scale):
+    docs = Path(__file__).parents[1] / "docs" / "networks.md"
+    table = {}
+    for line in docs.read_text("utf-8").splitlines():
+        if line.startswith("| [`"):
+            name, works_on, _, *numbers = (c.strip() for c in line.split("|")[1:-1])
+            parameters, products = numbers[scale - 2], numbers[scale + 1]
+            table[name.split("`")[1]] = [works_on, parameters, *products.split()]
+    assert sorted(table) == list_models()
+    assert listed_models(scale) == table
+
+
+def test_models_without_the_scale():
+    rows = listed_models(7)
     assert list(rows) == list_models()
-    assert rows["bicubic"] == ["1", "0", "0.0", "G"]
     # ESPCN's last convolution has 32 inputs and an output for each of 7 x 7 pixels.
     count = f"{21_284 + (7 * 7 - 2 * 2) * (32 * 9 + 1):,}"
-    assert rows["espcn"][:2] == ["1", count]
-    assert rows["edsr"] == ["-"]  # no x7
+    assert rows["espcn"][:2] == ["luma", count]
+    assert rows["edsr"] == ["-"]
+
+
+def test_models_explains_one(capsys):
+    assert main(["models", "edsr_baseline"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"x3 +RGB +1,554,499 +160\.3 G\n", output)
+    assert "    res_scale = 1.0\n" in output
+    assert "arxiv.org/abs/1707.02921" in output
+    assert "16 blocks of 64 features" in output
+
+
+def test_models_unknown_network(error_line):
+    assert main(["models", "edsir"]) == 2
+    assert "unknown model 'edsir': expected one of amms" in error_line()
 
 
 def test_models_weights_lists_what_is_published(capsys):

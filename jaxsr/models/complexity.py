@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models.variables import abstract_variables
 
 # The output size for which papers print multiply-adds.
@@ -34,9 +35,10 @@ def count_multiply_adds(model: nn.Module) -> float:
     channels: int = getattr(model, "channels")  # noqa: B009
     height, width = OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale)
     lr = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(
-        abstract_variables(model), lr
-    )
+    variables = abstract_variables(model)
+    if hasattr(model, "block_loop"):  # the same products, and one block to trace
+        model = model.clone(block_loop=BlockLoop(roll=True))
+    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(variables, lr)
     # A third of 1280 is no whole number of pixels.
     return _count(traced.jaxpr) * OUTPUT_WIDTH / (scale * width)
 

@@ -3,6 +3,7 @@
 A name is the path in the tree, `params/head/kernel`.
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxsr.errors import InputError
 
 
+@functools.lru_cache(maxsize=1)  # tracing a deep network takes seconds
 def abstract_variables(model: nn.Module) -> Any:
     """Returns what `model.init` would, `jax.ShapeDtypeStruct` in place of arrays."""
     channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)

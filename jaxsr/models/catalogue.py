@@ -1,0 +1,55 @@
+"""What `jaxsr models` prints: the networks and their sizes, and what one is."""
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+
+from jaxsr.errors import InputError
+from jaxsr.models import create, list_models
+from jaxsr.models.complexity import count_multiply_adds, count_parameters
+
+_HEADING = f"{'works on':<8}{'parameters':>14}{'multiply-adds':>16}"
+_NOTE = "multiply-adds are those of 1280x720 pixels as output"
+
+
+def list_networks(scale: int) -> Iterator[str]:
+    """Yields the lines of a table of all networks at one scale.
+
+    Raises:
+        InputError: no network has the scale.
+    """
+    create("bicubic", scale=scale)
+    yield f"x{scale}; {_NOTE}"
+    yield f"{'network':<16}{_HEADING}"
+    for name in list_models():
+        yield f"{name:<16}{_sizes(name, scale)}"
+
+
+def explain_network(name: str) -> Iterator[str]:
+    """Yields lines on one network: its sizes, its fields and what its module says.
+
+    Raises:
+        InputError: no such network.
+    """
+    model = create(name, scale=2)
+    yield f"{name}; {_NOTE}"
+    yield f"{'scale':<16}{_HEADING}"
+    for scale in (2, 3, 4):
+        yield f"{f'x{scale}':<16}{_sizes(name, scale)}"
+    yield "\nFields, for `create` and --config.model.FIELD=VALUE, and their defaults:"
+    for field in dataclasses.fields(model):
+        if isinstance(field.default, int | float | str | tuple):
+            yield f"    {field.name} = {field.default}"
+    yield f"\n{inspect.getdoc(inspect.getmodule(type(model)))}"
+    yield f"\n{inspect.getdoc(type(model))}"
+
+
+def _sizes(name: str, scale: int) -> str:
+    try:
+        model = create(name, scale=scale)
+        parameters, products = count_parameters(model), count_multiply_adds(model)
+    except InputError:  # this network does not have this scale
+        return "-"
+    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+    works_on = {1: "luma", 3: "RGB"}[channels]
+    return f"{works_on:<8}{parameters:>14,}{products / 1e9:>14,.1f} G"
