@@ -9,8 +9,8 @@ Paper: Lim et al., CVPRW 2017, Sec. 4.2. PSNR / SSIM on Set5: EDSR 38.11 / 0.960
 (x4). The paper's EDSR took 8 days on a Titan X.
 
 Number of steps and the halving after 200,000 are those of the authors' PyTorch code.
-Departs: x3 and x4 are trained from the start, where the paper's begin with the weights
-of x2.
+Departs: x3 and x4 are trained from the start. The paper's begin with the weights of x2;
+for that add --config.train.init_from=runs/edsr_x2.
 """
 
 from configs import base, recipes

@@ -7,7 +7,8 @@ Source: BasicSR's options for MSRResNet, which report a PSNR on Set5 of 35.75 (x
 32.40 (x3) and 30.25 (x4), over RGB and not luma.
 
 Departs: the rate falls along one cosine where theirs starts anew every 250,000 steps;
-x2 and x3 are trained from the start where theirs begin with the weights of x4.
+x2 and x3 are trained from the start. Theirs begin with the weights of x4; for that add
+--config.train.init_from=runs/msrresnet_x4.
 """
 
 from configs import base, recipes

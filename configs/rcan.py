@@ -7,7 +7,8 @@ Paper: Zhang et al., ECCV 2018, Sec. 4.1. PSNR / SSIM on Set5 38.27 / 0.9614 (x2
 / 0.9299 (x3), 32.63 / 0.9002 (x4).
 
 The length, 1,000 epochs of 1,000 steps, is the default of the authors' code. Departs:
-x3 and x4 are trained from the start, where theirs begin with the weights of x2.
+x3 and x4 are trained from the start. Theirs begin with the weights of x2; for that add
+--config.train.init_from=runs/rcan_x2.
 """
 
 from configs import base, recipes

@@ -2,9 +2,9 @@
 
 Source: Wang, Liu, Yang, Han and Huang, "Deep Networks for Image Super-Resolution with
 Sparse Prior", ICCV 2015, https://arxiv.org/abs/1507.08905, Sec. 3 and 4, in the form of
-the first author's code and weights (huangzehao/SCN_Matlab), with which this module
-reaches 36.58 dB (x2) on Set5. The weights are the same arrays in his Python and in the
-MATLAB code beside it, which reads them transposed: 36.54 dB.
+the first author's MATLAB code and weights (huangzehao/SCN_Matlab), with which this
+module reaches 36.54 dB (x2) on Set5. His Python code beside it reads the same arrays
+transposed, which gives 36.58 dB.
 
 One stage doubles the picture. On luma enlarged by bicubic, for every 5x5 patch:
 

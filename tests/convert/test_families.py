@@ -92,6 +92,13 @@ def test_from_torch_families_all_tested():
     assert set(list_families()) == with_golden | by_hand
 
 
+def test_families_all_in_the_docs():
+    docs = Path(__file__).parents[2] / "docs" / "imported_weights.md"
+    rows = re.findall(r"^\| (`\S+/\S+`.*?) \|", docs.read_text("utf-8"), re.MULTILINE)
+    listed = [family for row in rows for family in re.findall("`(.+?)`", row)]
+    assert sorted(listed) == list_families()
+
+
 def test_from_torch_published_sizes():
     """Names and residual scales of the networks that EDSR's authors published."""
     state, *_ = golden("edsr_edsr_pytorch_x2")
