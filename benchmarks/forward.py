@@ -2,12 +2,11 @@
 
     python benchmarks/forward.py [--size 128] [--json FILE]
 
-The same weights, the same picture, outputs compared; the rest is as in `train_step.py`.
+The same weights, the same picture, which is on the device already; outputs compared.
+The rest is as in `train_step.py`.
 """
 
 import argparse
-import json
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,80 +14,93 @@ from typing import Any
 import jax
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
-from torch_twins import create_twins
-from train_step import NETWORKS, SCALE, interleave
+from measuring import (
+    compare_sides,
+    compute_dtype,
+    find_peak_flops,
+    interleave,
+    on_accelerator,
+    write_json,
+)
+from steps import network_fields
+from torch_twins import SCALE, create_twins
 
 from jaxsr import models
 from jaxsr.cpu import keep_freed_memory
 from jaxsr.errors import reports_input_errors
+from jaxsr.models.complexity import count_products
 
 
 def torch_side(
     network: torch.nn.Module, picture: np.ndarray, *, compiled: bool
-) -> Callable[[], np.ndarray]:
-    """Returns a function that enlarges the picture and returns it as NHWC."""
+) -> Callable[[], torch.Tensor]:
+    """Returns a function that enlarges the picture, NCHW, and returns when done."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = network.to(device, memory_format=torch.channels_last).eval()
+    torch.backends.cudnn.benchmark = True
+    network = network.eval().to(device=device)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     lr = torch.from_numpy(picture).to(device).permute(0, 3, 1, 2)
     forward = torch.compile(network) if compiled else network
 
     @torch.inference_mode()
-    def run() -> np.ndarray:
+    def run() -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, device.type == "cuda"):
-            return forward(lr).float().permute(0, 2, 3, 1).cpu().numpy()
+            sr = forward(lr)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return sr
 
     return run
 
 
-def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    name: str, peak_flops: float, options: argparse.Namespace
+) -> dict[str, Any]:
     """Returns the figures of one network."""
-    accelerated = jax.default_backend() != "cpu"
     # Smooth, so that PyTorch's bicubic (-0.75) and MATLAB's (-0.5) agree.
     waves = np.sin(np.arange(options.size) / 20) / 4 + 0.5
     picture = np.stack([np.add.outer(waves, waves) / 2] * 3, -1)[None]
     picture = picture.astype(np.float32)
-    fields = NETWORKS[name]
-    network, params = create_twins(name, scale=SCALE, fields=fields)
-    model = models.create(
-        name, scale=SCALE, **fields, dtype="bfloat16" if accelerated else "float32"
-    )
+    fields = network_fields(name)
+    network, params = create_twins(name, fields=fields)
+    model = models.create(name, scale=SCALE, **fields, dtype=compute_dtype())
     lr, variables = jax.device_put((picture, {"params": params}))
-    forward = jax.jit(model.apply).lower(variables, lr).compile()
-    flops = float((forward.cost_analysis() or {})["flops"])
-    sides: dict[str, Callable[[], np.ndarray]] = {
-        "jaxsr": lambda: np.asarray(forward(variables, lr))
+    forward = jax.jit(model.apply)
+    sides: dict[str, Callable[[], Any]] = {
+        "jaxsr": lambda: jax.block_until_ready(forward(variables, lr))
     }
-    for side in options.torch:
-        sides[f"torch {side}"] = torch_side(
-            network, picture, compiled=side == "compile"
-        )
-    outputs = {side: run() for side, run in sides.items()}
-    for side, output in outputs.items():
-        difference = np.abs(output - outputs["jaxsr"])[:, 8:-8, 8:-8].max()
-        if difference > (0.05 if accelerated else 0.005):
-            raise SystemExit(f"{name}: {side} differs from jaxsr by {difference}")
-    medians = interleave(sides, rounds=options.rounds)
-    row: dict[str, Any] = {"network": name, "flops": flops, "sides": {}}
-    print(f"{name} x{SCALE}, {options.size}x{options.size}, {flops / 1e9:.1f} GFLOP")
-    for side, seconds in medians.items():
-        figures = {"ms": 1000 * seconds, "ratio": seconds / medians["jaxsr"]}
-        line = (
-            f"  {side:14} {figures['ms']:9.2f} ms"
-            f"  jaxsr is {figures['ratio']:.2f} x as fast"
-        )
-        if options.peak_tflops:
-            figures["utilisation"] = flops / seconds / options.peak_tflops / 1e12
-            line += f"  utilisation {figures['utilisation']:.1%}"
-        row["sides"][side] = figures
-        print(line, flush=True)
-    return row
+    expected = np.asarray(sides["jaxsr"]())
+    for kind in options.torch:
+        run = torch_side(network, picture, compiled=kind == "compile")
+        sides[f"torch {kind}"] = run
+        output = run().float().permute(0, 2, 3, 1).cpu().numpy()
+        difference = np.abs(output - expected)[:, 8:-8, 8:-8].max()
+        if difference > (0.05 if on_accelerator() else 0.005):
+            raise SystemExit(f"{name}: torch {kind} differs from jaxsr by {difference}")
+    flops = 2 * count_products(model.apply, variables, lr)
+    print(f"{name} x{SCALE}, {options.size}x{options.size}, {flops / 1e9:.3g} GFLOP")
+    figures = compare_sides(
+        interleave(sides, rounds=options.rounds),
+        flops=flops,
+        peak_flops=peak_flops,
+        images=1,
+    )
+    return {
+        "network": name,
+        "fields": fields,
+        "size": options.size,
+        "dtype": compute_dtype(),
+        "flops": flops,
+        "sides": figures,
+    }
 
 
 @reports_input_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--size", type=int, default=128, help="of the LR, in pixels")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
+    names = ["edsr_baseline", "rcbam"]
+    parser.add_argument("--networks", nargs="+", choices=names, default=names)
     parser.add_argument(
         "--torch", nargs="*", choices=["eager", "compile"], default=["eager", "compile"]
     )
@@ -97,17 +109,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     keep_freed_memory()
-    rows = [measure(name, options) for name in options.networks]
-    if options.json:
-        result = {
-            "size": options.size,
-            "device": jax.devices()[0].device_kind,
-            "machine": platform.platform(),
-            "jax": jax.__version__,
-            "torch": torch.__version__,
-            "rows": rows,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    peak = find_peak_flops(options.peak_tflops)
+    rows = [measure(name, peak, options) for name in options.networks]
+    write_json(options.json, {"peak_flops": peak, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -10,14 +10,11 @@ Times are the shortest of several runs. The same command runs on CPU, GPU and TP
 
 import argparse
 import functools
-import json
-import platform
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
+from measuring import shortest_seconds, write_json
 
 from jaxsr.imaging import imresize, imresize_jnp
 
@@ -52,17 +49,6 @@ def index_and_sum(image: np.ndarray, scale: float) -> np.ndarray:
     return image
 
 
-def shortest_ms(function: Callable[[], object], repeats: int) -> float:
-    """Returns the shortest run of `function`, in milliseconds, after one to warm up."""
-    jax.block_until_ready(function())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--width", type=int, default=2040)
@@ -87,9 +73,12 @@ def main() -> None:
             if difference > (0 if dtype == "uint8" else 1e-5):
                 raise SystemExit(f"scale {name}, {dtype}: results differ: {difference}")
             del expected
-            plain = shortest_ms(functools.partial(index_and_sum, image, scale), 3)
-            numpy = shortest_ms(functools.partial(imresize, image, scale), 3)
-            fast = shortest_ms(functools.partial(compiled, on_device), options.repeats)
+            with_loop = functools.partial(index_and_sum, image, scale)
+            with_numpy = functools.partial(imresize, image, scale)
+            with_jax = functools.partial(compiled, on_device)
+            plain = 1000 * shortest_seconds(with_loop, 3)
+            numpy = 1000 * shortest_seconds(with_numpy, 3)
+            fast = 1000 * shortest_seconds(with_jax, options.repeats)
             print(
                 f"{name:>5}  {dtype:7}  {plain:13.1f}  {numpy:8.1f}  {fast:12.2f}"
                 f"  {plain / fast:5.1f}",
@@ -105,18 +94,8 @@ def main() -> None:
                     "ratio": plain / fast,
                 }
             )
-    if options.json:
-        result = {
-            "width": options.width,
-            "height": options.height,
-            "device": device.device_kind,
-            "platform": device.platform,
-            "machine": platform.platform(),
-            "jax": jax.__version__,
-            "numpy": np.__version__,
-            "rows": rows,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    figures = {"width": options.width, "height": options.height, "rows": rows}
+    write_json(options.json, figures)
 
 
 if __name__ == "__main__":

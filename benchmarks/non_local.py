@@ -9,26 +9,25 @@ device. Times are the shortest of several runs. Where the matrix and its gradien
 pass `--limit` the plain formula is left out.
 
 Before that, one `NonLocal()` block on a `--large` x `--large` x 64 map, by itself in a
-process of its own, whose peak memory is the whole process's (ru_maxrss, with JAX
-itself). On a CPU 512 takes minutes; `--large 0` leaves it out.
+process of its own, whose peak memory is the device's, or on a CPU the whole process's
+(ru_maxrss, with JAX itself). On a CPU 512 takes minutes; `--large 0` leaves it out.
 """
 
 import argparse
+import functools
 import json
-import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from measuring import shortest_seconds, write_json
 
 from jaxsr.layers.non_local import attention
 
-_SIDES = (48, 96, 128)
 _FEATURES = 32
 _MEASURE_LARGE = """
 import json, resource, sys, time
@@ -50,7 +49,9 @@ start = time.perf_counter()
 jax.block_until_ready(function(variables, x))
 seconds = time.perf_counter() - start
 unit = 1 if sys.platform == "darwin" else 1024
-peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+device = jax.devices()[0].memory_stats() or {}  # CPUs tell nothing
+used = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = device.get("peak_bytes_in_use", used)
 print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
 """
 
@@ -68,18 +69,6 @@ def with_gradients(function: Callable[..., jax.Array]) -> Callable:
     return jax.grad(loss, argnums=(0, 1, 2))
 
 
-def shortest_seconds(function: Callable, inputs, repeats: int) -> float:
-    """Returns the shortest run of the compiled `function`, after one to warm up."""
-    compiled = jax.jit(function)
-    jax.block_until_ready(compiled(*inputs))
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(*inputs))
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def compare(side: int, *, repeats: int, limit: float) -> dict[str, Any]:
     """Returns the row of one map of `side` x `side`; None where nothing was run."""
     keys = jax.random.split(jax.random.key(0), 3)
@@ -91,11 +80,21 @@ def compare(side: int, *, repeats: int, limit: float) -> dict[str, Any]:
         ("forward", lambda function: function, 2),
         ("backward", with_gradients, 4),
     ):
-        blocked = shortest_seconds(wrap(attention), inputs, repeats)
-        plain = None
+        functions: dict[str, Callable[..., jax.Array]] = {"blocked": attention}
         if copies * matrix <= limit * 2**30:
-            plain = shortest_seconds(wrap(plain_attention), inputs, repeats)
-        row[name] = {"plain_seconds": plain, "blocked_seconds": blocked}
+            functions["plain"] = plain_attention
+        seconds = {
+            form: shortest_seconds(
+                functools.partial(jax.jit(wrap(function)), *inputs), repeats
+            )
+            for form, function in functions.items()
+        }
+        plain, blocked = seconds.get("plain"), seconds["blocked"]
+        row[name] = {
+            "plain_seconds": plain,
+            "blocked_seconds": blocked,
+            "ratio": plain and plain / blocked,
+        }
     return row
 
 
@@ -108,6 +107,7 @@ def measure_large(side: int, direction: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sides", type=int, nargs="+", default=[48, 96, 128])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=float, default=8.0, help="GiB; default 8")
     parser.add_argument("--large", type=int, default=512, metavar="SIDE")
@@ -115,8 +115,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
 
-    device = jax.devices()[0].device_kind
-    # First: Linux counts what the parent of a process ever used to its own peak.
+    # First: Linux counts what the parent of a process ever used to its own peak, and
+    # on a GPU a parent that has started JAX holds most of the memory.
     large = {}
     if options.large:
         for direction in ("forward", *(["backward"] if options.backward else [])):
@@ -127,10 +127,11 @@ def main() -> None:
                 f"peak {large[direction]['peak_bytes'] / 2**30:.2f} GiB",
                 flush=True,
             )
+    device = jax.devices()[0].device_kind
     print(f"{_FEATURES} inner features, {device}, shortest of {options.repeats} runs")
     print("map      matrix    direction  plain      blocked    plain / blocked")
     rows = []
-    for side in _SIDES:
+    for side in options.sides:
         row = compare(side, repeats=options.repeats, limit=options.limit)
         rows.append(row)
         for direction in ("forward", "backward"):
@@ -144,15 +145,7 @@ def main() -> None:
                 + (f"{plain / blocked:8.1f}" if plain else f"{'-':>8}"),
                 flush=True,
             )
-    if options.json:
-        result = {
-            "device": device,
-            "machine": platform.machine(),
-            "jax": jax.__version__,
-            "maps": rows,
-            "large": {"side": options.large, **large},
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(options.json, {"maps": rows, "large": {"side": options.large, **large}})
 
 
 if __name__ == "__main__":

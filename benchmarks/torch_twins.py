@@ -18,6 +18,8 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 from jaxsr.convert import from_torch
 from jaxsr.errors import InputError
 
+SCALE = 2
+
 
 class ChannelGate(nn.Module):
     def __init__(self, features: int, reduction: int):
@@ -130,7 +132,7 @@ def _torchsr_edsr() -> types.ModuleType:
 
 
 def create_twins(
-    name: str, *, scale: int, fields: dict[str, int]
+    name: str, *, fields: dict[str, int]
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Returns a PyTorch network with random weights and jaxsr's parameters for these.
 
@@ -139,10 +141,10 @@ def create_twins(
     """
     torch.manual_seed(0)
     if name == "rcbam":
-        twin = RCBAM(scale, **fields)
+        twin = RCBAM(SCALE, **fields)
         params = _flax_rcbam(twin)
     else:
-        twin = _torchsr_edsr().edsr_baseline(scale=scale, pretrained=False)
-        _, _, variables = from_torch(twin.state_dict(), "torchsr/edsr", scale)
+        twin = _torchsr_edsr().edsr_baseline(scale=SCALE, pretrained=False)
+        _, _, variables = from_torch(twin.state_dict(), "torchsr/edsr", SCALE)
         params = variables["params"]
     return twin, jax.tree.map(np.array, params)  # copies: PyTorch trains its own

@@ -1,9 +1,16 @@
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models import create
-from jaxsr.models.complexity import count_multiply_adds, count_parameters
+from jaxsr.models.complexity import (
+    count_multiply_adds,
+    count_parameters,
+    count_products,
+)
+from jaxsr.models.variables import abstract_variables
 
 
 # Worked out from the layer lists, in 1e9 multiply-adds of convolutions for 1280x720
@@ -57,6 +64,21 @@ def test_count_multiply_adds_of_attention_grows_with_pairs_of_pixels():
     pairs = 4 * (160 * 90) * (80 * 45)
     convolutions = 4 * 64 * 320 * 180
     assert products(16) - products(8) == 8 * (2 * pairs + convolutions)
+
+
+def test_count_products_of_a_gradient():
+    # Each convolution has one for its input and one for its kernel, as large as
+    # itself; the first has no input that a gradient is for.
+    model = create("edsr_baseline", scale=2, features=6, depth=2)
+    lr = jnp.zeros((1, 8, 9, 3))
+    params = abstract_variables(model)["params"]
+
+    def loss(params, lr):
+        return model.apply({"params": params}, lr).sum()
+
+    forward = count_products(loss, params, lr)
+    head = 8 * 9 * 3 * 3 * 3 * 6
+    assert count_products(jax.grad(loss), params, lr) == 3 * forward - head
 
 
 def test_count_parameters_leaves_out_running_averages():

@@ -1,7 +1,7 @@
 """How much a network computes: parameters and multiply-adds, without running it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -38,9 +38,19 @@ def count_multiply_adds(model: nn.Module) -> float:
     variables = abstract_variables(model)
     if hasattr(model, "block_loop"):  # the same products, and one block to trace
         model = model.clone(block_loop=BlockLoop(roll=True))
-    traced = jax.make_jaxpr(lambda v, x: model.apply(v, x))(variables, lr)
+    products = count_products(model.apply, variables, lr)
     # A third of 1280 is no whole number of pixels.
-    return _count(traced.jaxpr) * OUTPUT_WIDTH / (scale * width)
+    return products * OUTPUT_WIDTH / (scale * width)
+
+
+def count_products(function: Callable[..., Any], *arguments: Any) -> int:
+    """Returns the multiply-adds of a call, counted as in `count_multiply_adds`.
+
+    Args:
+        function: a gradient, say.
+        arguments: its arguments, of whose leaves only shapes and types matter.
+    """
+    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
 def _count(jaxpr: core.Jaxpr) -> int:

@@ -1,0 +1,154 @@
+"""The programs in benchmarks/ run at tiny size, and what they compute is right."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import jaxsr.cpu
+
+_BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Returns a function that imports a module of benchmarks/ anew."""
+    monkeypatch.syspath_prepend(str(_BENCHMARKS))
+    for path in _BENCHMARKS.glob("*.py"):
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
+
+    def load(name):
+        __import__(name)
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
+        return sys.modules[name]
+
+    return load
+
+
+@pytest.fixture
+def run(load, tmp_path, monkeypatch):
+    """Returns a function that runs a program and returns the JSON that it writes."""
+    # The allocator is the whole test run's.
+    monkeypatch.setattr(jaxsr.cpu, "keep_freed_memory", lambda: False)
+
+    def run(program, *arguments):
+        path = tmp_path / "figures.json"
+        monkeypatch.setattr(sys, "argv", [program, *arguments, f"--json={path}"])
+        runpy.run_path(str(_BENCHMARKS / program), run_name="__main__")
+        return json.loads(path.read_text())
+
+    return run
+
+
+def test_imresize_program(run):
+    figures = run("imresize.py", "--width=24", "--height=16", "--repeats=1")
+    assert len(figures["rows"]) == 12
+    assert all(row["ratio"] > 0 for row in figures["rows"])
+    assert figures["platform"] == "cpu"
+
+
+def test_non_local_program(run):
+    figures = run("non_local.py", "--large=0", "--sides", "8", "--repeats=1")
+    (row,) = figures["maps"]
+    assert row["matrix_bytes"] == 4 * 8**4
+    assert row["backward"]["ratio"] > 0
+
+
+@pytest.fixture
+def tiny(load, monkeypatch):
+    fields = {"features": 4, "depth": 1}
+    monkeypatch.setattr(load("steps"), "network_fields", lambda name: fields)
+
+
+def test_input_program(run, tiny):
+    sizes = ["--patch_sizes", "8", "--batch_size=8"]
+    figures = run("input.py", "--source=sample", *sizes, "--seconds=0.1", "--rounds=1")
+    (row,) = figures["rows"]
+    taken = 8 / row["step_ms"] * 1000
+    assert row["tfdata_ratio"] == pytest.approx(
+        row["tfdata"]["patches_per_second"] / taken
+    )
+    assert row["device_ratio"] > 0
+
+
+def test_forward_program(run, tiny):
+    pytest.importorskip("torch")
+    figures = run(
+        "forward.py", "--networks=rcbam", "--size=24", "--torch=eager", "--rounds=1"
+    )
+    sides = figures["rows"][0]["sides"]
+    assert list(sides) == ["jaxsr", "torch eager"]
+    assert sides["torch eager"]["ratio"] > 0
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_train_step_program(run, load, tiny, monkeypatch, accelerated):
+    pytest.importorskip("torch")
+    # What it does on accelerators: bfloat16, batches cut on the device, 16 steps.
+    monkeypatch.setattr(load("measuring"), "on_accelerator", lambda: accelerated)
+    figures = run(
+        "train_step.py",
+        "--networks=rcbam",
+        "--sizes=8x8",
+        "--torch=eager",
+        "--rounds=1",
+        "--peak_tflops=1",
+    )
+    (row,) = figures["rows"]
+    assert row["dtype"] == ("bfloat16" if accelerated else "float32")
+    flops = row["flops_per_step"]
+    for side in row["sides"].values():
+        seconds = side["ms"] / 1000
+        assert side["utilisation"] == pytest.approx(flops / seconds / 1e12)
+
+
+def test_idle_share_is_what_no_stream_covers(load):
+    def line(name, *spans):
+        events = [SimpleNamespace(start_ns=a, duration_ns=b - a) for a, b in spans]
+        return SimpleNamespace(name=name, events=events)
+
+    host = SimpleNamespace(name="/host:CPU", lines=[line("XLA Ops", (0, 500))])
+    device = SimpleNamespace(
+        name="/device:GPU:0",
+        lines=[
+            line("Stream #13(Compute)", (100, 140), (130, 150), (180, 200)),
+            line("Stream #14(MemcpyH2D)", (145, 160)),
+            line("Steps", (100, 200)),  # groups operations
+        ],
+    )
+    idle_share = load("measuring").idle_share
+    assert idle_share([host, device]) == pytest.approx(0.2)
+    assert idle_share([host]) is None
+
+
+def test_cost_growth_program(run, load):
+    sizes = ["--batch=1", "--patch=4", "--features=2", "--depth=1"]
+    vary = ["--vary", "depth", "--doublings=1", "--rounds=1"]
+    (row,) = run("cost_growth.py", *sizes, *vary)["growth"]
+    assert (row["size"], row["values"]) == ("depth", [1, 2])
+    fit = load("cost_growth").fit_exponent
+    assert fit([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2.0)
+
+
+def test_cost_growth_program_compares_devices(run):
+    sizes = ["--patch=4", "--features=2", "--depth=1"]
+    distances = run("cost_growth.py", "--devices", *sizes)["distances"]
+    assert list(distances) == ["1", "2", "4", "8"]
+    assert distances["1"] == 0 < distances["8"]
+
+
+def test_scaling_model(load):
+    model = load("scaling_model")
+    net = model.Interconnect(group=4, inside=10.0, between=2.0, latency=0.0)
+    # Of 40 bytes each of 4 chips sends 3/4 twice, 10 bytes per second.
+    assert model.all_reduce_seconds(4, 40.0, net) == pytest.approx(2 * 30 / 10)
+    # The quarter that each then holds goes around two groups in halves.
+    assert model.all_reduce_seconds(8, 40.0, net) == pytest.approx(6 + 2 * 5 / 2)
+    assert model.all_reduce_seconds(1, 40.0, net) == 0
+    row = model.predict(4, step=6.0, parameters=10, net=net)
+    assert row["weak_efficiency"] == pytest.approx(0.5)
+    assert row["weak_speedup"] == pytest.approx(2)
+    assert row["strong_speedup"] == pytest.approx(6 / (6 / 4 + 6))
