@@ -1,6 +1,7 @@
 """The one exception for bad input, and how programs report it."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,7 +18,8 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
     """Returns `main` as a program's entry: exit code 0, or 2 after an `InputError`.
 
     A full disk or an unreadable file (`OSError`) is the user's to mend as well; it ends
-    with one line and code 1. Ctrl-C ends with code 130.
+    with one line and code 1. Ctrl-C ends with code 130; a reader of the output that has
+    gone, such as `head`, with 141 and no word, as programs in C do.
     """
 
     @functools.wraps(main)
@@ -27,6 +29,10 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+        except BrokenPipeError:
+            # What is still buffered would raise again while Python shuts down.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 141
         except OSError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

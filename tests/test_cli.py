@@ -282,6 +282,25 @@ def test_models_explains_one(capsys):
     assert "16 blocks of 64 features" in output
 
 
+def test_output_that_nobody_reads_is_no_error():
+    code = """
+import sys
+from jaxsr.errors import reports_input_errors
+def main():
+    sys.stdin.read()  # until the reader has gone
+    print("x" * 100_000)
+sys.exit(reports_input_errors(main)())
+"""
+    command = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as run:
+        assert run.stdin and run.stdout and run.stderr
+        run.stdout.close()
+        run.stdin.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 141
+
+
 def test_models_unknown_network(error_line):
     assert main(["models", "edsir"]) == 2
     assert "unknown model 'edsir': expected one of amms" in error_line()
