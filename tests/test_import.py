@@ -17,6 +17,12 @@ def run(*command: str) -> str:
     return result.stdout
 
 
+def test_import_jaxsr_imports_no_part():
+    code = "import sys, jaxsr; print({'jax', 'flax', 'numpy'} & sys.modules.keys())"
+    assert run(sys.executable, "-c", code).strip() == "set()"
+    assert "load" in dir(jaxsr) and callable(jaxsr.load)
+
+
 def test_import_models_is_light():
     code = """
 import sys, time
