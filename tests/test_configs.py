@@ -22,9 +22,9 @@ from jaxsr.training.step import make_train_step
 from jaxsr.training.workdir import create_model, create_training_model
 from tests.test_networks import NETWORKS
 
-_CONFIGS = sorted(
-    path.stem for path in (Path(__file__).parents[1] / "configs").glob("*_x[234].py")
-)
+_FOLDER = Path(__file__).parents[1] / "configs"
+_CONFIGS = sorted(path.stem for path in _FOLDER.glob("*_x[234].py"))
+_ZOO = sorted(path.stem for path in (_FOLDER / "zoo").glob("*_x[234].py"))
 
 
 def _load(name, *recipe):
@@ -46,13 +46,27 @@ def test_config_names_network_scale_and_keys_that_exist(name, recipe):
     network, _, scale = name.rpartition("_x")
     assert config.name == (name if recipe == "paper" else f"{name}_{recipe}")
     assert (config.model.name, config.model.scale) == (network, int(scale))
-    model = create_training_model(config)
+    _check_keys(config)
+
+
+@pytest.mark.parametrize("name", _ZOO)
+def test_zoo_config_names_network_scale_and_keys_that_exist(name):
+    config = _load(f"zoo.{name}")
+    network, _, scale = name.rpartition("_x")
+    assert (config.model.name, config.model.scale) == (network, int(scale))
+    # What is decided on must not be what is learned from, nor a set that is reported.
+    assert config.data.train.endswith("+bsds500_test[10:]")
+    assert "bsds500_test[:10]" in config.eval.benchmarks
+    _check_keys(config)
+
+
+def _check_keys(config):
+    create_training_model(config)
     get_loss(config.train.loss)
     get_protocol(config.eval.protocol)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     assert float(schedule(0)) > 0 or config.schedule.warmup_steps
     create_optimizer(schedule, **config.optimizer)
-    assert model.scale == int(scale)
     json.loads(config.to_json())  # what a run's folder keeps
 
 
