@@ -40,8 +40,9 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     # The paper does not say how long it trained; the rate is halved four times.
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
 
-    small = {"features": 32, "depth": 6}
-    config = recipes.choose(config, recipe, small=small)
+    patch_size = 32
+    small = {"features": 32, "depth": 6, "pool_size": patch_size}
+    config = recipes.choose(config, recipe, small=small, patch_size=patch_size)
     if recipe != "paper":
         # The gates start by halving twice what a block adds: this network learns
         # faster at a higher rate than others, see docs/results.md.

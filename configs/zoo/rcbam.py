@@ -39,7 +39,7 @@ def get_config(scale: int, recipe: str = "h200") -> Config:
 
     config.data.train = "t91+bsd200+bsds500_test[10:]"
     config.data.skip_small = True
-    config.data.patch_size = 32
+    config.data.patch_size = config.model.pool_size = 32
     config.data.batch_size = 64
 
     # x3 and x4 differ from x2 in the last convolution alone.

@@ -24,7 +24,7 @@ def get_config(scale: int) -> Config:
 
     config.data.train = "t91+bsd200+bsds500_test[10:]"
     config.data.skip_small = True
-    config.data.patch_size = 32
+    config.data.patch_size = 32  # the network's pool_size
     config.data.batch_size = 16
 
     # x3 and x4 differ from x2 in the last convolution alone.

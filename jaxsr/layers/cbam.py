@@ -16,21 +16,32 @@ from jaxtyping import Float
 
 from jaxsr.layers.channel_attention import GateMLP
 from jaxsr.layers.thin_convolution import ThinConv
+from jaxsr.layers.window_pooling import pool_windows, spread_windows
 
 
 class CBAMChannelGate(nn.Module):
-    """`x * sigmoid(MLP(mean(x)) + MLP(max(x)))`, pooled over the image (Eq. 2)."""
+    """`x * sigmoid(MLP(mean(x)) + MLP(max(x)))` (Eq. 2).
+
+    Pooled over the image, or, with `pool_size`, over windows of that many pixels a
+    side, see `jaxsr.layers.window_pooling`.
+    """
 
     reduction: int = 16
+    pool_size: int | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
         mlp = GateMLP(self.reduction, dtype=self.dtype, name="mlp")
-        mean = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
-        peak = jnp.max(x, axis=(1, 2)).astype(jnp.float32)
-        gate = nn.sigmoid(mlp(mean) + mlp(peak))
-        return x * gate[:, None, None, :].astype(x.dtype)
+        _, h, w, _ = x.shape
+        size = self.pool_size
+        if size is None or max(h, w) <= size:
+            mean = jnp.mean(x, axis=(1, 2), keepdims=True, dtype=jnp.float32)
+            peak = jnp.max(x, axis=(1, 2), keepdims=True)
+        else:
+            mean, peak = pool_windows(x, size)
+        gate = nn.sigmoid(mlp(mean) + mlp(peak.astype(jnp.float32))).astype(x.dtype)
+        return x * (gate if size is None else spread_windows(gate, size, h, w))
 
 
 class CBAMSpatialGate(nn.Module):
@@ -52,9 +63,12 @@ class CBAM(nn.Module):
     """Channel gate, then spatial gate."""
 
     reduction: int = 16
+    pool_size: int | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        x = CBAMChannelGate(self.reduction, dtype=self.dtype, name="channel")(x)
+        x = CBAMChannelGate(
+            self.reduction, self.pool_size, dtype=self.dtype, name="channel"
+        )(x)
         return CBAMSpatialGate(dtype=self.dtype, name="spatial")(x)

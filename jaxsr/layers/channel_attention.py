@@ -18,7 +18,7 @@ class GateMLP(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, pooled: Float[jax.Array, "n c"]) -> Float[jax.Array, "n c"]:
+    def __call__(self, pooled: Float[jax.Array, "*n c"]) -> Float[jax.Array, "*n c"]:
         c = pooled.shape[-1]
         squeeze = nn.Dense(
             max(c // self.reduction, 1), dtype=self.dtype, name="squeeze"

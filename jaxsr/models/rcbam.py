@@ -20,6 +20,10 @@ How the paper's gaps are filled, each a field or a line below:
   (the last convolution starts at zero).
 - The image is centred by subtracting 0.5, so that zero padding is mid-gray.
 - CBAM has no batch normalisation: see `jaxsr.layers.cbam`.
+- `pool_size`: the channel gates pool over windows of so many LR pixels a side instead
+  of the whole picture. Set to the size of the training patches it changes nothing in
+  training, and pictures come out better (docs/results.md): the gates then see
+  statistics such as they were trained on. Not the paper's; None pools over all.
 """
 
 from typing import Any
@@ -43,6 +47,7 @@ class ResidualDualAttentionBlock(nn.Module):
 
     features: int
     reduction: int = 16
+    pool_size: int | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -50,14 +55,15 @@ class ResidualDualAttentionBlock(nn.Module):
         y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv1")(x)
         y = PReLU(dtype=self.dtype, name="prelu")(y)
         y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv2")(y)
-        return x + CBAM(self.reduction, dtype=self.dtype, name="cbam")(y)
+        cbam = CBAM(self.reduction, self.pool_size, dtype=self.dtype, name="cbam")
+        return x + cbam(y)
 
 
 class RCBAM(nn.Module):
     """The first paper's network; the fields are explained at the top of the module.
 
-    The channel gates pool over the whole picture, so a tile of a picture comes out a
-    little different from the same place in the whole.
+    The channel gates pool over the whole picture, or over windows, so a tile of a
+    picture comes out a little different from the same place in the whole.
     """
 
     scale: int
@@ -66,6 +72,7 @@ class RCBAM(nn.Module):
     reduction: int = 16
     feature_skip: bool = True
     image_skip: bool = True
+    pool_size: int | None = None
     channels: int = 3
     dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
@@ -79,7 +86,11 @@ class RCBAM(nn.Module):
         x = shallow = head(lr - _CENTRE)
         blocks = [
             ResidualDualAttentionBlock(
-                self.features, self.reduction, dtype=self.dtype, name=f"block{i:02d}"
+                self.features,
+                self.reduction,
+                self.pool_size,
+                dtype=self.dtype,
+                name=f"block{i:02d}",
             )
             for i in range(self.depth)
         ]
@@ -109,3 +120,4 @@ class RCBAMLite(RCBAM):
 
     features: int = 32
     depth: int = 6
+    pool_size: int | None = 32

@@ -1,0 +1,102 @@
+"""Pooling over windows as large as a training patch, instead of the whole picture.
+
+A gate that pools over its whole input learns the statistics of patches and then meets
+those of pictures, which are others. Pooled over windows of the patch's size, it meets
+in a picture what it has learned. Source: Chu et al., "Improving Image Restoration by
+Revisiting Global Information Aggregation" (2022), https://arxiv.org/abs/2112.04491,
+which moves a window to every pixel. Here windows stand a quarter of their side apart
+and gates are interpolated between their centres, for a small part of the cost.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+# Windows begin at every cell's edge; a window is so many cells wide.
+_CELLS = 4
+
+
+def pool_windows(
+    x: Float[jax.Array, "n h w c"], size: int
+) -> tuple[Float[jax.Array, "n i j c"], Float[jax.Array, "n i j c"]]:
+    """Returns mean (float32) and maximum over windows of `size` x `size` pixels.
+
+    Along an axis that is not longer than `size` there is one window, the axis; the last
+    window of a longer one may be up to a quarter shorter.
+
+    Raises:
+        ValueError: `size` is no positive multiple of four.
+    """
+    _check(size)
+    cell = size // _CELLS
+    _, h, w, _ = x.shape
+    total, peak = x.astype(jnp.float32), x
+    for axis in (1, 2):
+        total = _reduce_windows(total, cell, axis, jnp.add, 0.0)
+        peak = _reduce_windows(peak, cell, axis, jnp.maximum, -jnp.inf)
+    rows = _reduce_windows(jnp.ones(h), cell, 0, jnp.add, 0.0)
+    columns = _reduce_windows(jnp.ones(w), cell, 0, jnp.add, 0.0)
+    return total / jnp.outer(rows, columns)[None, :, :, None], peak
+
+
+def spread_windows(
+    values: Float[jax.Array, "n i j c"], size: int, height: int, width: int
+) -> Float[jax.Array, "n h w c"]:
+    """Returns values at windows of `pool_windows` for each pixel.
+
+    Linear between the centres of windows, constant beyond the first and the last; an
+    axis with one window keeps its length of 1, for broadcasting.
+    """
+    _check(size)
+    values = _interpolate(values, size, height, axis=1)
+    return _interpolate(values, size, width, axis=2)
+
+
+def _check(size: int) -> None:
+    if size < _CELLS or size % _CELLS:
+        raise ValueError(f"a window's side is a multiple of {_CELLS}, got {size}")
+
+
+def _reduce_windows(x: jax.Array, cell: int, axis: int, combine, neutral) -> jax.Array:
+    """Combines along `axis`, first within cells, then runs of cells."""
+    length = x.shape[axis]
+    count = -(-length // cell)
+    padding = [(0, 0)] * x.ndim
+    padding[axis] = (0, count * cell - length)
+    x = jnp.pad(x, padding, constant_values=neutral)
+    x = x.reshape(*x.shape[:axis], count, cell, *x.shape[axis + 1 :])
+    x = (jnp.sum if combine is jnp.add else jnp.max)(x, axis=axis + 1)
+    span = min(_CELLS, count)
+    windows = count - span + 1
+    result = jax.lax.slice_in_dim(x, 0, windows, axis=axis)
+    for i in range(1, span):
+        result = combine(result, jax.lax.slice_in_dim(x, i, i + windows, axis=axis))
+    return result
+
+
+def _interpolate(values: jax.Array, size: int, length: int, *, axis: int) -> jax.Array:
+    windows = values.shape[axis]
+    if windows == 1:
+        return values
+    cell = size // _CELLS
+    here = jax.lax.slice_in_dim(values, 0, windows - 1, axis=axis)
+    after = jax.lax.slice_in_dim(values, 1, windows, axis=axis)
+    shape = [1] * (values.ndim + 1)
+    shape[axis + 1] = cell
+    ramp = ((jnp.arange(cell) + 0.5) / cell).reshape(shape).astype(values.dtype)
+    here, after = (jnp.expand_dims(v, axis + 1) for v in (here, after))
+    between = here + ramp * (after - here)
+    between = between.reshape(
+        *values.shape[:axis], (windows - 1) * cell, *values.shape[axis + 1 :]
+    )
+    first = jax.lax.slice_in_dim(values, 0, 1, axis=axis)
+    last = jax.lax.slice_in_dim(values, windows - 1, windows, axis=axis)
+    before, beyond = size // 2, length - size // 2 - (windows - 1) * cell
+    return jnp.concatenate(
+        [
+            jnp.repeat(first, before, axis=axis),
+            between,
+            jnp.repeat(last, beyond, axis=axis),
+        ],
+        axis=axis,
+    )
