@@ -10,6 +10,7 @@ import logging
 import shlex
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from jaxsr import benchmark, models
+from jaxsr import benchmark, models, processes
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.data import open_benchmark, open_source
 from jaxsr.errors import InputError, reports_input_errors
@@ -99,7 +100,7 @@ def train(config: Config, workdir: Path) -> TrainState:
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
         log = None
-        if jax.process_index() == 0:
+        if processes.is_first():
             log = resources.enter_context(MetricLog(workdir, first_step=first_step))
         run_steps = pipeline.run_steps
         if config.train.profile and log is not None:
@@ -118,10 +119,9 @@ def train(config: Config, workdir: Path) -> TrainState:
             cadence=cadence,
             checkpoints=checkpoints,
             log=log,
-            evaluate=None if log is None else _evaluation(config, model, log),
+            evaluate=_evaluation(config, model, log),
         )
-        if log is not None:
-            _report(config, model, state, workdir, images=len(source))
+        _report(config, model, state, workdir, images=len(source))
     return state
 
 
@@ -202,13 +202,14 @@ def _comparison(config: Config, upscaler: Upscaler) -> np.ndarray:
     )
 
 
-def _evaluation(config: Config, model, log: MetricLog):
+def _evaluation(config: Config, model, log: MetricLog | None):
     """Returns what `fit` calls now and then, None if the config names no benchmark."""
 
     def evaluate(variables, step: int) -> dict[str, float]:
         upscaler = _upscaler(config, model, variables)
         sets = _score(config, upscaler, config.model.name)["benchmarks"]
-        log.image(step, "comparison", _comparison(config, upscaler))
+        if log is not None:
+            log.image(step, "comparison", _comparison(config, upscaler))
         numbers = {
             f"{name}/{metric}": scores[metric]
             for name, scores in sets.items()
@@ -237,6 +238,8 @@ def _report(
     bicubic = _score(
         config, Upscaler(models.create("bicubic", scale=scale), {}), "bicubic"
     )
+    if not processes.is_first():
+        return
     table = benchmark.markdown_table([bicubic, ours])
     benchmark.write_result(workdir / "results.json", ours)
     (workdir / "results.md").write_text(table + "\n", encoding="utf-8")
@@ -248,7 +251,7 @@ def _set_up_logging() -> None:
     """Shows what jaxsr has to say, and of everything else only errors."""
     # orbax logs, and raises in its threads, what it then raises here as well.
     absl_logging.set_verbosity(absl_logging.FATAL)
-    threading.excepthook = lambda args: None
+    threading.excepthook = _say_unless_from_orbax
     logging.getLogger().setLevel(logging.ERROR)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -257,13 +260,49 @@ def _set_up_logging() -> None:
     _log.propagate = False
 
 
+def _say_unless_from_orbax(error: threading.ExceptHookArgs) -> None:
+    frames = traceback.walk_tb(error.exc_traceback)
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
+    if not any(module.startswith("orbax.") for module in modules):
+        threading.__excepthook__(error)
+
+
 def main(argv) -> None:
     del argv
     _set_up_logging()
-    config = flags.FLAGS.config
-    keep_freed_memory()  # these two before JAX starts
-    use_every_core(config.data.batch_size)
-    train(config, Path(flags.FLAGS.workdir or f"runs/{config.name}"))
+    given = flags.FLAGS
+    keep_freed_memory()  # these three before JAX starts
+    with _joined() if given.distributed else contextlib.nullcontext():
+        use_every_core(given.config.data.batch_size // (given.num_processes or 1))
+        if not processes.is_first():
+            _log.setLevel(logging.WARNING)
+        train(given.config, Path(given.workdir or f"runs/{given.config.name}"))
+
+
+def _joined() -> contextlib.AbstractContextManager[None]:
+    given = flags.FLAGS
+    return processes.connected(
+        coordinator_address=given.coordinator_address,
+        num_processes=given.num_processes,
+        process_id=given.process_id,
+        initialization_timeout=given.initialization_timeout,
+        heartbeat_timeout=given.heartbeat_timeout,
+    )
+
+
+def _define_flags() -> None:
+    config_flags.DEFINE_config_file(
+        "config", None, "configs/<name>.py, or configs/<name>.py:<recipe>."
+    )
+    flags.mark_flag_as_required("config")
+    flags.DEFINE_string("workdir", None, "The run's folder; default runs/<name>.")
+    flags.DEFINE_bool("distributed", False, "Train together with other processes.")
+    # What TPU pods, SLURM and MPI do not tell by themselves.
+    flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.")
+    flags.DEFINE_integer("num_processes", None, "How many processes train together.")
+    flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
+    flags.DEFINE_integer("initialization_timeout", 300, "Seconds in which all join.")
+    flags.DEFINE_integer("heartbeat_timeout", 100, "Seconds until silence means death.")
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -278,13 +317,9 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 @reports_input_errors
 def _run() -> None:
-    config_flags.DEFINE_config_file(
-        "config", None, "configs/<name>.py, or configs/<name>.py:<recipe>."
-    )
-    flags.DEFINE_string("workdir", None, "The run's folder; default runs/<name>.")
-    flags.mark_flag_as_required("config")
+    _define_flags()
     app.run(main, flags_parser=_parse_flags)
 
 
 if __name__ == "__main__":
-    sys.exit(_run())
+    processes.leave(_run())

@@ -19,13 +19,16 @@ number, so `write_result` writes the string "Infinity", which `float()` in Pytho
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import os
 import platform
+import queue
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 import jaxsr
+from jaxsr import processes
 from jaxsr.cpu import count_cores
 from jaxsr.data import Source, open_benchmark
 from jaxsr.errors import InputError
@@ -46,7 +50,7 @@ from jaxsr.imaging import (
     read_image8,
     write_image,
 )
-from jaxsr.inference import Upscaler
+from jaxsr.inference import Device, Upscaler
 from jaxsr.metrics import Protocol, get_protocol, to_uint8
 from jaxsr.models.bicubic import Bicubic
 
@@ -66,9 +70,14 @@ def evaluate(
     name: str | None = None,
     data_dir: str | Path | None = None,
     save_images: str | Path | None = None,
+    devices: Sequence[Device] | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Returns the result (see the top of this module) of a network on benchmark sets.
+
+    Every picture goes to one device whole, so that its numbers do not depend on how
+    many there are. Several processes (see `jaxsr.processes`) all call this, share the
+    pictures out and return the same result.
 
     The LR images are always made from the HR as the protocol says, also where a set
     ships some, so that a number depends on nothing but the HR files.
@@ -82,6 +91,8 @@ def evaluate(
         data_dir: where the sets are; by default the environment's JAXSR_DATA_DIR.
         save_images: folder for the SR images as 8-bit PNG, `SET/X2/IMAGE.png`. They are
             what was scored: under "classic", a luma network's are luma alone.
+        devices: of this process, to share the pictures among; by default all
+            accelerators, or the upscaler's own CPU device.
         progress: show a progress bar on stderr where that is a terminal.
 
     Raises:
@@ -92,27 +103,26 @@ def evaluate(
     if upscaler.scale != scale:
         raise InputError(f"the network enlarges x{upscaler.scale}, expected x{scale}")
     sources = _open(benchmarks, scale=scale, data_dir=data_dir)
-    sets: dict[str, Any] = {}
-    tiled = False
-    total = sum(map(len, sources.values()))
-    with tqdm(
-        total=total, unit="image", leave=False, disable=None if progress else True
-    ) as bar:
-        for set_name, source in sources.items():
-            images = {}
-            for i in range(len(source)):
-                image, hr = source.image_name(i), source.hr(i)
-                bar.set_postfix_str(f"{set_name} {image}", refresh=False)
-                with _named(f"{set_name} {image}"):
-                    sr, was_tiled = _super_resolve(upscaler, rules, hr)
-                    images[image] = rules.score(sr, hr, scale)
-                tiled |= was_tiled
-                if save_images is not None:
-                    target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    write_image(target, to_uint8(sr))
-                bar.update()
-            sets[set_name] = _mean(images)
+    jobs = [(name, i) for name, source in sources.items() for i in range(len(source))]
+    run = _on_any_device(upscaler, devices or _useful_devices(upscaler))
+
+    def score(job: tuple[str, int]) -> dict[str, Any]:
+        set_name, i = job
+        image, hr = sources[set_name].image_name(i), sources[set_name].hr(i)
+        with _named(f"{set_name} {image}"):
+            sr, tiled = _super_resolve(upscaler, rules, hr, run=run)
+            scores = rules.score(sr, hr, scale)
+        if save_images is not None:
+            target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_image(target, to_uint8(sr))
+        return {"set": set_name, "image": image, "tiled": tiled, "scores": scores}
+
+    done = _share_out(score, jobs, progress=progress)
+    sets = {
+        name: _mean({d["image"]: d["scores"] for d in done if d["set"] == name})
+        for name in sources
+    }
     return {
         "model": name or type(upscaler.model).__name__.lower(),
         "scale": scale,
@@ -121,7 +131,7 @@ def evaluate(
         "weights_sha256": weights_hash(upscaler.variables),
         "self_ensemble": upscaler.self_ensemble,
         "tile": upscaler.tile,
-        "tiled": tiled,
+        "tiled": any(d["tiled"] for d in done),
         "versions": _versions(),
         "hardware": _hardware(),
         "benchmarks": sets,
@@ -151,10 +161,84 @@ def _open(
     return sources
 
 
+def _share_out(
+    score: Callable[[tuple[str, int]], dict[str, Any]],
+    jobs: Sequence[tuple[str, int]],
+    *,
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """Returns what `score` returns of each job, in their order, in every process.
+
+    Each process does its share, on threads: reading, shrinking and scoring pictures
+    take the host as long as small networks take an accelerator.
+
+    Raises:
+        InputError: of the first job that failed, in every process.
+    """
+    index, count = jax.process_index(), jax.process_count()
+    share = jobs[index::count]
+    threads = max(count_cores(), jax.local_device_count())
+    mine: list[dict[str, Any]] = []
+    try:
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            tqdm(
+                total=len(share),
+                unit="image",
+                leave=False,
+                disable=None if progress and index == 0 else True,
+            ) as bar,
+        ):
+            for done in pool.map(score, share):
+                mine.append(done)
+                bar.update()
+    except InputError as error:
+        mine.append({"error": str(error)})
+    shares = processes.gather(mine)
+    for done in itertools.chain.from_iterable(shares):
+        if "error" in done:
+            raise InputError(done["error"])
+    return [shares[k % count][k // count] for k in range(len(jobs))]
+
+
+def _useful_devices(upscaler: Upscaler) -> Sequence[Device]:
+    # CPU devices are views of the same cores, all of which XLA uses for one picture.
+    if upscaler.device.platform == "cpu":
+        return [upscaler.device]
+    return jax.local_devices()
+
+
+def _on_any_device(
+    upscaler: Upscaler, devices: Sequence[Device]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns `upscaler.run`, on whichever device is free; each has one picture at a
+    time."""
+    free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
+    for device in devices:
+        free.put(upscaler.on(device))
+
+    def run(lr: np.ndarray) -> np.ndarray:
+        chosen = free.get()
+        try:
+            return chosen.run(lr)
+        finally:
+            free.put(chosen)
+
+    return run
+
+
 def _super_resolve(
-    upscaler: Upscaler, rules: Protocol, hr: np.ndarray
+    upscaler: Upscaler,
+    rules: Protocol,
+    hr: np.ndarray,
+    *,
+    run: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, bool]:
-    """Returns the SR image, uint8 or unclipped floats, and whether it was tiled."""
+    """Returns the SR image, uint8 or unclipped floats, and whether it was tiled.
+
+    Args:
+        run: does what `upscaler.run` does.
+    """
     lr = rules.degrade(hr, upscaler.scale, channels=upscaler.channels)
     if isinstance(upscaler.model, Bicubic):
         # The tables' bicubic row is MATLAB's imresize of the LR image itself, which on
@@ -164,7 +248,7 @@ def _super_resolve(
     if lr.dtype == np.uint8:
         lr = lr.astype(np.float32) / 255
     size = lr.shape[:2]
-    return upscaler.run(lr.astype(np.float32)), upscaler.tile_shape(*size) != size
+    return run(lr.astype(np.float32)), upscaler.tile_shape(*size) != size
 
 
 def _mean(images: dict[str, dict[str, float]]) -> dict[str, Any]:
@@ -470,7 +554,7 @@ def _comparison_crops(
     hr = crop_to_multiple(hr, scale)
     lr = rules.degrade(hr, scale)
     bicubic = imresize(lr, scale)
-    sr = to_uint8(_super_resolve(upscaler, rules, hr)[0])
+    sr = to_uint8(_super_resolve(upscaler, rules, hr, run=upscaler.run)[0])
     crop = min(crop, *hr.shape[:2]) // scale * scale
     top, left = _most_gained(
         rules.luma(hr), rules.luma(bicubic), rules.luma(sr), crop, scale

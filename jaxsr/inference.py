@@ -5,6 +5,7 @@ Arrays that come from files are uint8 or uint16 `[H, W, C]` (C: 1 gray, 2 gray +
 `tile` and `overlap` are in pixels of the small (LR) picture.
 """
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +27,9 @@ from jaxsr.imaging import (
     ycbcr_to_rgb,
 )
 from jaxsr.imaging.files import SUFFIXES
+
+# A jax.Device, which type checkers take for a variable.
+Device = Any
 
 WHOLE_PICTURE_PIXELS = 2**22
 """Pictures of up to so many output pixels go through the network whole by default.
@@ -60,7 +64,8 @@ class Upscaler:
 
     Attributes:
         model: the network.
-        variables: its parameters, on the first local device.
+        variables: its parameters, on `device`.
+        device: where the network runs.
         scale: its integer factor.
         channels: 1 (it works on luma) or 3.
         tile: as given; None means chosen per picture.
@@ -76,8 +81,9 @@ class Upscaler:
         tile: int | None = None,
         overlap: int = 32,
         self_ensemble: bool = False,
+        device: Device | None = None,
     ):
-        """Places the parameters on the first local device.
+        """Places the parameters on a device.
 
         Args:
             model: a network of `jaxsr.models`, or any linen module with the same call
@@ -88,6 +94,7 @@ class Upscaler:
             overlap: least width of the strip that neighbouring tiles share.
             self_ensemble: average over the 8 flips and quarter turns of the picture:
                 8 times the work, usually 0.05 to 0.2 dB better.
+            device: where the network runs; by default the first local device.
 
         Raises:
             InputError: `tile` below 0 or below twice the `overlap`, negative `overlap`.
@@ -107,10 +114,17 @@ class Upscaler:
         self.tile = tile
         self.overlap = overlap
         self.self_ensemble = self_ensemble
+        self.device = jax.local_devices()[0] if device is None else device
         # Through the host: parameters of a training run may be spread over devices,
         # each of which would otherwise repeat the whole work.
-        device = jax.local_devices()[0]
-        self.variables = jax.device_put(jax.device_get(dict(variables)), device)
+        self.variables = jax.device_put(jax.device_get(dict(variables)), self.device)
+
+    def on(self, device: Device) -> "Upscaler":
+        """Returns the same upscaler on another device."""
+        other = copy.copy(self)
+        other.device = device
+        other.variables = jax.device_put(self.variables, device)
+        return other
 
     @property
     def parameters(self) -> int:
@@ -223,8 +237,7 @@ class Upscaler:
         return _join(map(row, rows), rows, height, self.scale)
 
     def _forward_tile(self, lr: np.ndarray) -> np.ndarray:
-        device = jax.local_devices()[0]
-        batch = jax.device_put(np.ascontiguousarray(lr[None]), device)
+        batch = jax.device_put(np.ascontiguousarray(lr[None]), self.device)
         return jax.device_get(_apply(self.model, self.variables, batch))[0]
 
 

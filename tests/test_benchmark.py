@@ -123,6 +123,27 @@ def test_evaluate_says_whether_images_were_tiled(photos):
     assert (result["tile"], result["tiled"]) == (8, True)
 
 
+def test_evaluate_on_several_devices_equals_one(tmp_path):
+    rng = np.random.default_rng(1)
+    for k, shape in enumerate([(40, 48, 3), (44, 40, 1), (40, 40, 3), (52, 40, 3)]):
+        write_image(tmp_path / f"{k}.png", rng.integers(0, 256, shape, np.uint8))
+    numbers = [
+        _numbers(
+            evaluate(_network("espcn"), [f"folder:{tmp_path}"], scale=2, **options)
+        )
+        for options in ({}, {"devices": jax.devices()[:3]})
+    ]
+    assert numbers[0] == numbers[1]
+
+
+def test_upscaler_on_another_device_runs_there():
+    upscaler = _network("espcn").on(jax.devices()[5])
+    (leaf, *_) = jax.tree.leaves(upscaler.variables)
+    assert leaf.devices() == {jax.devices()[5]}
+    lr = np.random.default_rng(0).random((12, 10, 1), np.float32)
+    np.testing.assert_array_equal(upscaler.run(lr), _network("espcn").run(lr))
+
+
 @pytest.mark.parametrize(
     "model, protocol", [("rcbam", "rgb"), ("espcn", "rgb"), ("espcn", "classic")]
 )

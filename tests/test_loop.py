@@ -1,5 +1,6 @@
 import itertools
 import json
+import logging
 import os
 import signal
 
@@ -168,13 +169,18 @@ def test_fit_evaluates_and_ranks_checkpoints(tmp_path):
         assert checkpoints.best_step() == 4
 
 
-def test_fit_max_minutes_stops_after_one_step_with_a_checkpoint(tmp_path):
-    _, steps = _fit(tmp_path, steps=1000, max_minutes=1e-9)
+def test_fit_max_minutes_stops_after_one_step_with_a_checkpoint(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        _, steps = _fit(tmp_path, steps=1000, max_minutes=1e-9)
     assert steps == [1]
+    assert (
+        "train.max_minutes=1e-09, less than the first dispatch took, ended the run "
+        "after step 1 of 1000"
+    ) in caplog.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_fit_signal_stops_after_the_step_with_a_checkpoint(tmp_path, number):
+def test_fit_signal_stops_after_the_step_with_a_checkpoint(tmp_path, number, caplog):
     def batches():
         for k, batch in enumerate(_batches()):
             if k == 3:
@@ -182,8 +188,10 @@ def test_fit_signal_stops_after_the_step_with_a_checkpoint(tmp_path, number):
             yield batch
 
     before = signal.getsignal(number)
-    _, steps = _fit(tmp_path, steps=1000, batches=batches())
+    with caplog.at_level(logging.INFO):
+        _, steps = _fit(tmp_path, steps=1000, batches=batches())
     assert steps == [4]
+    assert "a signal ended the run after step 4 of 1000" in caplog.text
     assert signal.getsignal(number) is before
 
 

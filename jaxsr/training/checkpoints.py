@@ -52,6 +52,8 @@ class Checkpoints:
                 cleanup_tmp_directories=not read_only,
                 read_only=read_only,
                 create=False,
+                # All processes see the same steps, whatever their file systems cache.
+                single_host_load_and_broadcast=True,
             ),
         )
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import enum
+import logging
 import math
 import signal
 import threading
@@ -13,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxsr.errors import InputError
+from jaxsr.processes import Agreement
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.progress import Progress
@@ -30,6 +33,16 @@ Evaluate = Callable[[dict[str, Any], int], dict[str, float]]
 # Steps in one dispatch if nobody says how many: enough to hide what a dispatch costs,
 # few enough to notice a signal soon.
 _STEPS_PER_DISPATCH = 16
+
+_log = logging.getLogger(__name__)
+
+
+class _Wish(enum.IntEnum):
+    """What a process wants; the largest of all processes' is done."""
+
+    GO_ON = 0
+    END_IN_TIME = 1
+    OBEY_SIGNAL = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,8 +118,9 @@ def fit(
 ) -> TrainState:
     """Trains from `state.step` until the cadence, the clock or a signal ends the run.
 
-    SIGTERM and Ctrl-C end the run after the dispatch in progress. However it ends, a
-    checkpoint of the last step is on disk when this returns.
+    SIGTERM and Ctrl-C end the run after the dispatch in progress. Several processes end
+    it at the same step, whichever of them got the signal and whatever their clocks say.
+    However it ends, a checkpoint of the last step is on disk when this returns.
 
     The host waits for the devices only where it needs their results, for a checkpoint
     or an evaluation: measurements that are only logged are fetched while the devices
@@ -117,17 +131,18 @@ def fit(
         run_steps: the steps, on the batches that belong to them.
         batch_size: patches in a batch of all devices together, for the speed.
         log: where measurements go; None in all processes but the first.
+        evaluate: gives the same numbers in all processes.
 
     Raises:
         InputError: the loss is no finite number; the message names the step. The last
             good checkpoint is kept.
     """
     start = time.monotonic()
-    step = int(state.step)
+    step = first_step = int(state.step)
     pending = _PendingMetrics(step, batch_size)
     progress = Progress(
         steps=cadence.steps,
-        first_step=step,
+        first_step=first_step,
         max_minutes=cadence.max_minutes,
         enabled=log is not None,
     )
@@ -139,7 +154,11 @@ def fit(
 
     # On CPU a dispatch may do the work itself before it returns: nothing to overlap.
     on_host = jax.default_backend() == "cpu"
+    # Elsewhere the answer is that of the dispatch before the one in progress: waiting
+    # for the latest would leave the devices without work.
+    agreement = Agreement(delay=0 if on_host else 1)
     unreported: tuple[int, float] | None = None  # step and minutes
+    wish = _Wish.GO_ON
     with _stop_on_signals() as stop, progress:
         while step < cadence.steps:
             count = cadence.next_dispatch(step)
@@ -153,12 +172,17 @@ def fit(
 
             minutes = (time.monotonic() - start) / 60
             out_of_time = bool(cadence.max_minutes) and minutes >= cadence.max_minutes
-            stopping = step == cadence.steps or out_of_time or stop.is_set()
+            if stop.is_set():
+                wish = _Wish.OBEY_SIGNAL
+            elif out_of_time:
+                wish = _Wish.END_IN_TIME
+            wish = _Wish(agreement.ask(wish))
+            stopping = step == cadence.steps or wish > _Wish.GO_ON
             evaluating = is_due(step, cadence.eval_every)
             saving = stopping or is_due(step, cadence.checkpoint_every)
-            logging = is_due(step, cadence.log_every)
-            if not (saving or evaluating or (logging and on_host)):
-                unreported = (step, minutes) if logging else None
+            reporting = is_due(step, cadence.log_every)
+            if not (saving or evaluating or (reporting and on_host)):
+                unreported = (step, minutes) if reporting else None
                 continue
 
             numbers = pending.collect() | {"minutes": minutes}
@@ -171,7 +195,23 @@ def fit(
             if stopping:
                 break
     checkpoints.wait()
+    if step < cadence.steps:
+        _log.info("%s", _why(wish, cadence, step=step, steps_done=step - first_step))
     return state
+
+
+def _why(wish: _Wish, cadence: Cadence, *, step: int, steps_done: int) -> str:
+    """Returns why a run ended before its time."""
+    if wish == _Wish.OBEY_SIGNAL:
+        cause = "a signal"
+    else:
+        cause = f"train.max_minutes={cadence.max_minutes}"
+        if steps_done <= cadence.steps_per_dispatch:
+            cause += ", less than the first dispatch took,"
+    return (
+        f"{cause} ended the run after step {step} of {cadence.steps}, which is saved; "
+        "the same command goes on"
+    )
 
 
 class _PendingMetrics:

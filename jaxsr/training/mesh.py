@@ -1,5 +1,7 @@
 """Devices: one mesh axis, "data", over all of them; batches split, state replicated."""
 
+from collections import Counter
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -13,13 +15,22 @@ def create_mesh(batch_size: int) -> Mesh:
     """Returns the mesh over all devices of all processes.
 
     Raises:
-        InputError: the global batch does not divide by the number of devices.
+        InputError: the global batch does not divide by the number of devices, or
+            processes have different numbers of devices.
     """
     devices = jax.devices()
+    counts = sorted(Counter(device.process_index for device in devices).values())
+    if counts[0] != counts[-1]:
+        raise InputError(
+            f"every process needs the same number of devices, got {counts} (on CPUs "
+            "JAX_NUM_CPU_DEVICES says how many)"
+        )
     if batch_size % len(devices):
         raise InputError(
             f"data.batch_size: {batch_size} does not divide by the {len(devices)} "
-            f"{devices[0].platform} devices; take a multiple of {len(devices)}"
+            f"{devices[0].platform} devices"
+            + (f" of {len(counts)} processes" if len(counts) > 1 else "")
+            + f"; take a multiple of {len(devices)}"
         )
     return Mesh(np.array(devices), (DATA_AXIS,))
 

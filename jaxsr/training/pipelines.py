@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxsr.data.device_pipeline import DoesNotFitError, draw_batch, load_images
 from jaxsr.data.sources import Source
 from jaxsr.errors import InputError
+from jaxsr.processes import is_first
 from jaxsr.training.loop import RunSteps
 from jaxsr.training.mesh import shard_batch
 from jaxsr.training.step import Step, map_step, map_steps
@@ -72,6 +73,7 @@ def open_pipeline(
         patch_size=patch_size,
         skip_small=skip_small,
         memory_limit_gb=memory_limit_gb,
+        progress=is_first(),
     )
 
     def from_device() -> Pipeline:

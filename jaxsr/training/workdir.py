@@ -1,6 +1,7 @@
 """A run's folder: `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxsr import models
+from jaxsr import models, processes
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models.variables import abstract_variables
@@ -106,14 +107,42 @@ def check_workdir(workdir: Path, config: Config) -> None:
             )
 
 
-def claim_workdir(workdir: Path, config: Config) -> None:
-    """Makes the folder, and writes the config into it."""
-    (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+def claim_workdir(workdir: Path, config: Config, *, patience: float = 60) -> None:
+    """Makes the folder, and writes the config into it, by the first process.
+
+    Args:
+        workdir: the run's folder, the same for all processes.
+        config: the run's, the same for all processes.
+        patience: seconds in which the others must see what the first one wrote; network
+            file systems may remember for half a minute that there was nothing.
+
+    Raises:
+        InputError: the config differs from the first process's, or the folder does.
+    """
+    wanted = json.loads(config.to_json())
+    first, *others = processes.gather(wanted)
+    for number, other in enumerate(others, start=1):
+        for key, one, another in _differences(first, other):
+            raise InputError(
+                f"process 0 was started with {key}={one!r}, process {number} with "
+                f"{another!r}: give all of them the same config"
+            )
     path = workdir / "config.json"
-    temporary = path.with_suffix(".tmp")
-    text = json.dumps(json.loads(config.to_json()), indent=2) + "\n"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    if processes.is_first():
+        (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    processes.wait_for_all()
+    deadline = time.monotonic() + patience
+    while not (sees := path.exists()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    blind = [number for number, seen in enumerate(processes.gather(sees)) if not seen]
+    if blind:
+        raise InputError(
+            f"{workdir}: processes {blind} do not see there what process 0 wrote; "
+            "--workdir has to be a folder that all machines share"
+        )
 
 
 def load_run(

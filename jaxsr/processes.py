@@ -1,0 +1,229 @@
+"""Several processes that work together, on one machine or on many: how they find each
+other, agree, and end.
+
+A program of one process can call all of it, and nothing happens.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+from jax.experimental.multihost_utils import process_allgather
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxsr.errors import InputError
+
+# Ours comes after XLA's own timeout, which takes effect 5 seconds late, with a page of
+# stack frames.
+_JOIN_GRACE_SECONDS = 2
+# XLA ends all processes as soon as the first one is gone; so long they have to say what
+# was wrong, where the same is wrong with all.
+_ERROR_GRACE_SECONDS = 2
+
+# Runs beside each process: XLA ends a process that lost another one from within, by
+# abort, so that nothing of Python comes to say what it means.
+_SAY_IF_ABANDONED = (
+    "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
+)
+_witness: subprocess.Popen | None = None
+
+
+@contextlib.contextmanager
+def connected(
+    *,
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    initialization_timeout: int = 300,
+    heartbeat_timeout: int = 100,
+) -> Iterator[None]:
+    """Joins the other processes; all leave together at the end of the `with` block.
+
+    Belongs at the start of a program, before JAX runs anything; the program then ends
+    by `leave`. What is None is found by JAX itself on TPU pods and under SLURM, Open
+    MPI and Kubernetes.
+
+    Args:
+        coordinator_address: "HOST:PORT" of process 0, a port that is free there.
+        num_processes: how many there are.
+        process_id: which one this is, from 0.
+        initialization_timeout: seconds in which all must have joined. If they have not,
+            the program ends with one line and code 1.
+        heartbeat_timeout: seconds of silence after which a process is taken for dead.
+            XLA then ends the others by abort, and a line of ours follows its own.
+
+    Raises:
+        InputError: nothing says where the others are.
+        OSError: they cannot be joined, or one was lost while this one waited for it.
+    """
+    global _witness
+    # JAX knows as well, but asking it would start it.
+    who = "this process" if process_id is None else f"process {process_id}"
+    with _ends_unless_all_join(who, coordinator_address, initialization_timeout):
+        try:
+            jax.distributed.initialize(
+                coordinator_address,
+                num_processes,
+                process_id,
+                initialization_timeout=initialization_timeout,
+                heartbeat_timeout_seconds=heartbeat_timeout,
+                shutdown_timeout_seconds=heartbeat_timeout,
+            )
+        except ValueError as error:
+            raise InputError(
+                f"which processes are there? {_first_line(error)} Outside of TPU pods, "
+                "SLURM, Open MPI and Kubernetes give --coordinator_address, "
+                "--num_processes and --process_id"
+            ) from error
+        except RuntimeError as error:
+            raise OSError(
+                f"cannot join the other processes: {_first_line(error)}"
+            ) from error
+    # JAX has taken SIGTERM, to tell the others, and would keep it from ending anything.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    lost = (
+        f"{who} ended abruptly: it was killed, or another process died or "
+        f"was not heard of for {heartbeat_timeout} s (that one's output says why); "
+        "start all of them again, and they go on from the last checkpoint"
+    )
+    _witness = subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", _SAY_IF_ABANDONED, f"error: {lost}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is not for it
+    )
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if any(name in str(error) for name in ("Gloo", "NCCL", "UNAVAILABLE")):
+            raise OSError(
+                f"{who} lost another process, whose output says why "
+                f"({_first_line(error)}); start all of them again, and they go on "
+                "from the last checkpoint"
+            ) from error
+        raise
+    wait_for_all()
+    jax.distributed.shutdown()
+    _dismiss_witness()
+
+
+def _dismiss_witness() -> None:
+    if _witness is not None:
+        _witness.communicate(b"This end is a regular one.")
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the program; to be called last.
+
+    After an error it does not wait for the other processes, which may never come.
+    """
+    if code and jax.distributed.is_initialized():
+        _dismiss_witness()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if is_first():
+            time.sleep(_ERROR_GRACE_SECONDS)
+        os._exit(code)
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def _ends_unless_all_join(
+    who: str, address: str | None, seconds: int
+) -> Iterator[None]:
+    """Ends the program with one line if the block takes longer."""
+
+    def end() -> None:
+        where = f" at {address}" if address else ""
+        print(
+            f"error: {who} waited {seconds} s{where} for all processes to join: one of "
+            "them was not started, ended, or cannot reach that address "
+            "(--initialization_timeout)",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+    timer = threading.Timer(seconds + _JOIN_GRACE_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def is_first() -> bool:
+    """Returns whether this is the process that writes files and reports."""
+    return jax.process_index() == 0
+
+
+def gather(value: Any) -> list[Any]:
+    """Returns what each process gave, in the order of their numbers.
+
+    All have to call it.
+
+    Args:
+        value: what JSON can hold; floats arrive exactly.
+    """
+    if jax.process_count() == 1:
+        return [value]
+    data = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = process_allgather(np.int32(data.size))
+    padded = np.zeros(sizes.max(), np.uint8)
+    padded[: data.size] = data
+    rows = process_allgather(padded)
+    return [
+        json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)
+    ]
+
+
+def wait_for_all() -> None:
+    """Returns when all processes have called it."""
+    gather(None)
+
+
+class Agreement:
+    """The largest number that any process gives, told to all at the same call."""
+
+    def __init__(self, *, delay: int):
+        """Compiles nothing yet.
+
+        Args:
+            delay: the answer is that of so many calls ago, so that asking does not wait
+                for what the devices were given since then.
+        """
+        mesh = Mesh(np.array(jax.devices()), ("devices",))
+        self._sharding = NamedSharding(mesh, PartitionSpec("devices"))
+        self._largest = jax.jit(
+            lambda numbers: numbers.max(),
+            out_shardings=NamedSharding(mesh, PartitionSpec()),
+        )
+        self._delay = delay if jax.process_count() > 1 else 0
+        self._asked: deque[jax.Array] = deque()
+
+    def ask(self, number: int) -> int:
+        """Returns the answer, 0 while there is none; all processes have to call it."""
+        if jax.process_count() == 1:
+            return number
+        numbers = np.full(len(self._sharding.addressable_devices), number, np.int32)
+        self._asked.append(
+            self._largest(
+                jax.make_array_from_process_local_data(self._sharding, numbers)
+            )
+        )
+        return int(self._asked.popleft()) if len(self._asked) > self._delay else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
