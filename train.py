@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 from absl import app, flags
-from absl import logging as absl_logging
+from etils import epath
 from ml_collections import config_flags
 
 from jaxsr import benchmark, models, processes
@@ -35,6 +35,7 @@ from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.profile import profiled
+from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import make_step
 from jaxsr.training.workdir import (
@@ -48,7 +49,7 @@ from jaxsr.weights.initial import load_initial_weights
 _log = logging.getLogger("jaxsr")
 
 
-def train(config: Config, workdir: Path) -> TrainState:
+def train(config: Config, workdir: Path | epath.Path) -> TrainState:
     """Runs a config until its end, time limit or a signal; returns the last state."""
     # Whatever can be wrong with the config is found before anything is written.
     check_workdir(workdir, config)
@@ -99,15 +100,16 @@ def train(config: Config, workdir: Path) -> TrainState:
         claim_workdir(workdir, config)
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
+        folder = resources.enter_context(local_folder(workdir))
         log = None
         if processes.is_first():
-            log = resources.enter_context(MetricLog(workdir, first_step=first_step))
+            log = resources.enter_context(MetricLog(folder, first_step=first_step))
         run_steps = pipeline.run_steps
         if config.train.profile and log is not None:
             run_steps = resources.enter_context(
                 profiled(
                     run_steps,
-                    workdir / "tensorboard",
+                    folder / "tensorboard",
                     first_step=first_step,
                     steps_per_dispatch=cadence.steps_per_dispatch,
                 )
@@ -121,7 +123,8 @@ def train(config: Config, workdir: Path) -> TrainState:
             log=log,
             evaluate=_evaluation(config, model, log),
         )
-        _report(config, model, state, workdir, images=len(source))
+        if _report(config, model, state, folder, images=len(source)):
+            print(f"The same as files, and a picture to look at: {workdir}/")
     return state
 
 
@@ -221,11 +224,14 @@ def _evaluation(config: Config, model, log: MetricLog | None):
 
 
 def _report(
-    config: Config, model, state: TrainState, workdir: Path, *, images: int
-) -> None:
-    """Writes and prints the run's row of the table, and a picture to look at."""
+    config: Config, model, state: TrainState, folder: Path, *, images: int
+) -> bool:
+    """Writes and prints the run's row of the table, and a picture to look at.
+
+    Returns whether it did: there may be no benchmark, and one process writes.
+    """
     if not _benchmarks(config):
-        return
+        return False
     scale = config.model.scale
     upscaler = _upscaler(config, model, state.variables())
     ours = _score(config, upscaler, config.model.name)
@@ -239,18 +245,19 @@ def _report(
         config, Upscaler(models.create("bicubic", scale=scale), {}), "bicubic"
     )
     if not processes.is_first():
-        return
+        return False
     table = benchmark.markdown_table([bicubic, ours])
-    benchmark.write_result(workdir / "results.json", ours)
-    (workdir / "results.md").write_text(table + "\n", encoding="utf-8")
-    write_image(workdir / "comparison.png", _comparison(config, upscaler))
-    print(f"\n{table}\n\nThe same as files, and a picture to look at: {workdir}/")
+    benchmark.write_result(folder / "results.json", ours)
+    (folder / "results.md").write_text(table + "\n", encoding="utf-8")
+    write_image(folder / "comparison.png", _comparison(config, upscaler))
+    print(f"\n{table}\n")
+    return True
 
 
 def _set_up_logging() -> None:
     """Shows what jaxsr has to say, and of everything else only errors."""
     # orbax logs, and raises in its threads, what it then raises here as well.
-    absl_logging.set_verbosity(absl_logging.FATAL)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     threading.excepthook = _say_unless_from_orbax
     logging.getLogger().setLevel(logging.ERROR)
     handler = logging.StreamHandler()
@@ -276,7 +283,7 @@ def main(argv) -> None:
         use_every_core(given.config.data.batch_size // (given.num_processes or 1))
         if not processes.is_first():
             _log.setLevel(logging.WARNING)
-        train(given.config, Path(given.workdir or f"runs/{given.config.name}"))
+        train(given.config, epath.Path(given.workdir or f"runs/{given.config.name}"))
 
 
 def _joined() -> contextlib.AbstractContextManager[None]:

@@ -29,7 +29,13 @@ class Checkpoints:
     Use as a context manager, or call `close`: saving goes on in the background.
     """
 
-    def __init__(self, workdir: str | Path, *, keep: int = 3, read_only: bool = False):
+    def __init__(
+        self,
+        workdir: str | Path | epath.Path,
+        *,
+        keep: int = 3,
+        read_only: bool = False,
+    ):
         """Opens the folder; it need not be there before something is saved.
 
         Args:
@@ -44,7 +50,7 @@ class Checkpoints:
             ),
         ]
         self._manager = ocp.CheckpointManager(
-            epath.Path(workdir).absolute() / CHECKPOINTS,
+            _absolute(epath.Path(workdir)) / CHECKPOINTS,
             options=ocp.CheckpointManagerOptions(
                 best_fn=_psnr,
                 preservation_policy=checkpoint_managers.AnyPreservationPolicy(kept),
@@ -192,6 +198,11 @@ class Checkpoints:
                 f"{self._manager.directory}: a checkpoint cannot be written; those "
                 f"before it are kept ({_first_line(error)})"
             ) from error
+
+
+def _absolute(folder: epath.Path) -> epath.Path:
+    # epath would put the working directory before "gs://" as well.
+    return folder if "://" in str(folder) else folder.absolute()
 
 
 def _psnr(metrics: Any) -> float:

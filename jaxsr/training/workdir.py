@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from etils import epath
 from ml_collections import ConfigDict
 
 from jaxsr import models, processes
@@ -18,6 +19,9 @@ from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
 
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
+
+# A folder on disk, or on object storage ("gs://BUCKET/RUN").
+Workdir = str | Path | epath.Path
 
 # A run may go on with other values of these: they do not decide what is learned. The
 # pipelines draw other patches, in the same manner, and "auto" chooses by the hardware.
@@ -87,13 +91,13 @@ def create_training_model(config: Config) -> nn.Module:
     return model.clone(block_loop=BlockLoop(remat=remat, roll=roll))
 
 
-def check_workdir(workdir: Path, config: Config) -> None:
+def check_workdir(workdir: Workdir, config: Config) -> None:
     """Finds that the folder is free or holds a run of this config.
 
     Raises:
         InputError: the folder holds a run of another config; the message names a key.
     """
-    path = workdir / "config.json"
+    path = epath.Path(workdir) / "config.json"
     if not path.exists():
         return
     before, now = _read_json(path), json.loads(config.to_json())
@@ -107,7 +111,7 @@ def check_workdir(workdir: Path, config: Config) -> None:
             )
 
 
-def claim_workdir(workdir: Path, config: Config, *, patience: float = 60) -> None:
+def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> None:
     """Makes the folder, and writes the config into it, by the first process.
 
     Args:
@@ -127,6 +131,7 @@ def claim_workdir(workdir: Path, config: Config, *, patience: float = 60) -> Non
                 f"process 0 was started with {key}={one!r}, process {number} with "
                 f"{another!r}: give all of them the same config"
             )
+    workdir = epath.Path(workdir)
     path = workdir / "config.json"
     if processes.is_first():
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ def claim_workdir(workdir: Path, config: Config, *, patience: float = 60) -> Non
 
 
 def load_run(
-    workdir: str | Path, *, step: str | int = "last"
+    workdir: Workdir, *, step: str | int = "last"
 ) -> tuple[Config, nn.Module, dict[str, Any], int]:
     """Returns a run's config, network, variables and step, for use.
 
@@ -159,7 +164,7 @@ def load_run(
     Raises:
         InputError: the folder holds no run, or no such checkpoint.
     """
-    workdir = Path(workdir)
+    workdir = epath.Path(workdir)
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir}: no run of jaxsr here (no config.json)")
     config = ConfigDict(_read_json(workdir / "config.json"))
@@ -182,7 +187,7 @@ def load_run(
         return config, model, checkpoints.restore_variables(chosen, template), chosen
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: epath.Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
