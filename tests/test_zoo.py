@@ -20,6 +20,7 @@ from jaxsr.models.complexity import count_parameters
 from jaxsr.models.variables import abstract_variables
 from jaxsr.weights import load_weights, save_weights, zoo
 from jaxsr.weights.cards import card_name, list_entries, model_card
+from jaxsr.weights.initial import load_initial_weights
 from jaxsr.weights.publish import MOST_PACKAGED_BYTES, ROOT
 
 ENTRIES = zoo.read_manifest()
@@ -95,6 +96,17 @@ def test_load_gives_a_network_for_photos():
     assert jaxsr.load("bicubic", scale=5, tile=0)(photo).shape == (45, 40, 3)
 
 
+@of_every_entry
+def test_entry_can_start_a_run_at_another_scale(entry):
+    model = create(entry["network"], scale=entry["scale"] + 1)
+    source = f"{entry['network']}_x{entry['scale']}"
+    shapes = jax.tree.map(np.shape, load_initial_weights(source, model))
+    expected = jax.tree.map(
+        np.shape, abstract_variables(create(entry["network"], **entry["fields"]))
+    )
+    assert shapes == expected
+
+
 def test_load_of_what_is_not_there():
     with pytest.raises(InputError, match="unknown model 'rcbm': expected .*rcbam_lite"):
         jaxsr.load("rcbm", scale=2)
@@ -103,7 +115,7 @@ def test_load_of_what_is_not_there():
         with pytest.raises(InputError) as error:
             jaxsr.load(name, scale=scale)
         assert f"no weights of {name} x{scale} are published" in str(error.value)
-        assert f"published are: {there}. Train it with train.py" in str(error.value)
+        assert f"published are: {there}. Train it (python" in str(error.value)
 
 
 @pytest.fixture

@@ -93,7 +93,8 @@ def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
     there = ", ".join(f"{e['network']} x{e['scale']}" for e in entries) or "none yet"
     raise InputError(
         f"no weights of {name} x{scale} are published; published are: {there}. Train "
-        "it with train.py and give its run (--workdir), or give a file (--weights)"
+        f"it (python train.py --config=configs/{name}_x{scale}.py) and give the run "
+        "(--workdir), or give a file (--weights)"
     )
 
 
