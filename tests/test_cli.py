@@ -62,6 +62,16 @@ def test_upscale_folder_bicubic(photos, tmp_path):
     np.testing.assert_array_equal(read_image(out / "a.png"), expected)
 
 
+def test_upscale_takes_the_best_published_network(photos, tmp_path):
+    command = ["upscale", str(photos / "a.png"), "--scale", "2", "-o"]
+    best = zoo.best_entry(2, zoo.read_manifest())
+    assert best is not None
+    expected = jaxsr.load(best["network"], scale=2)(read_image(photos / "a.png"))
+    for out, model in (("a", []), ("b", ["--model", best["network"]])):
+        assert main([*command, str(tmp_path / out), *model]) == 0
+        np.testing.assert_array_equal(read_image(tmp_path / out / "a.png"), expected)
+
+
 def test_upscale_file_to_file(photos, tmp_path):
     target = tmp_path / "big.bmp"
     command = ["upscale", str(photos / "a.png"), "-o", str(target), "--scale", "2"]

@@ -20,6 +20,7 @@ from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.state import create_state
 from jaxsr.training.workdir import claim_workdir, create_model
+from jaxsr.weights import zoo
 
 _REPOSITORY = Path(evaluate.__file__).parent
 
@@ -70,6 +71,15 @@ def test_main_prints_the_table_and_writes_everything(photos, tmp_path, capsys):
     assert result["command"].startswith("python evaluate.py --model=bicubic --scale=3 ")
     # 40 is cropped to 39 on the way.
     assert read_image(tmp_path / "sr/mine/X3/one.png").shape == (39, 48, 3)
+
+
+def test_main_of_published_weights(photos, tmp_path):
+    flags = ["--model=rcbam_lite", "--scale=2", f"--benchmarks=folder:{photos}"]
+    assert evaluate.main([*flags, f"--json={tmp_path}/a.json"]) == 0
+    result = read_result(tmp_path / "a.json")
+    published = zoo.load("rcbam_lite", scale=2)
+    assert result["model"] == "rcbam_lite"
+    assert result["weights_sha256"] == weights_hash(published.variables)
 
 
 def test_main_finds_sets_in_data_dir(data_dir, capsys, monkeypatch):
