@@ -212,7 +212,8 @@ def _evaluation(config: Config, model, log: MetricLog | None):
         upscaler = _upscaler(config, model, variables)
         sets = _score(config, upscaler, config.model.name)["benchmarks"]
         if log is not None:
-            log.image(step, "comparison", _comparison(config, upscaler))
+            # Drawn while training goes on: the upscaler has parameters of its own.
+            log.image(step, "comparison", lambda: _comparison(config, upscaler))
         numbers = {
             f"{name}/{metric}": scores[metric]
             for name, scores in sets.items()

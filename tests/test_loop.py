@@ -3,6 +3,7 @@ import json
 import logging
 import os
 import signal
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -238,12 +239,34 @@ def test_read_metrics_without_a_log_and_with_a_line_cut_short(tmp_path):
     assert read_metrics(tmp_path) == [{"step": 1}]
 
 
+def test_metric_log_draws_pictures_in_the_background(tmp_path):
+    go_on = threading.Event()
+
+    def draw():
+        assert go_on.wait(60)
+        return np.zeros((4, 6, 3), np.uint8)
+
+    with MetricLog(tmp_path, first_step=0) as log:
+        log.image(5, "comparison", draw)  # returns, though it cannot be drawn yet
+        log.scalars(5, {"loss": 1.0})
+        go_on.set()
+    assert [line["step"] for line in _lines(tmp_path)] == [5]
+
+
+def test_metric_log_raises_what_went_wrong_with_a_picture(tmp_path):
+    with (
+        pytest.raises(ZeroDivisionError),
+        MetricLog(tmp_path, first_step=0) as log,
+    ):
+        log.image(5, "comparison", lambda: np.zeros(1 // 0))
+
+
 def test_metric_log_writes_tensorboard_files(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with MetricLog(tmp_path, first_step=0) as log:
         log.scalars(5, {"Set5/psnr": 33.5})
-        log.image(5, "comparison", np.zeros((4, 6, 3), np.uint8))
+        log.image(5, "comparison", lambda: np.zeros((4, 6, 3), np.uint8))
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("Set5/psnr")] == [(5, 33.5)]

@@ -15,6 +15,7 @@ from jaxsr.training.losses import l1, mse
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate, shard_batch
 from jaxsr.training.state import create_state, update_ema
 from jaxsr.training.step import make_train_step, supervised_loss
+from tests.test_networks import tiny_model
 
 
 def _rcbam():
@@ -103,6 +104,37 @@ def test_make_train_step_updates_running_statistics_over_all_devices():
         state.model_state["batch_stats"]["bn"]["mean"], 0.1 * mean, rtol=1e-5
     )
     assert "supervision" not in state.model_state
+
+
+@pytest.mark.parametrize("name", ["srresnet", "memnet", "drcn", "san"])
+def test_make_train_step_in_bfloat16_keeps_the_rest_in_float32(name):
+    model = tiny_model(name, dtype=jnp.bfloat16)
+    optimizer = optax.adam(1e-4)
+    mesh = _mesh(1)
+    seen = {}
+
+    def loss(sr, hr):
+        seen["loss"] = sr.dtype, hr.dtype
+        return l1(sr, hr)
+
+    def one_step(batch):
+        state = create_state(
+            model, optimizer, seed=0, channels=model.channels, use_ema=True
+        )
+        step = make_train_step(model, optimizer, loss, mesh=mesh, ema_decay=0.9)
+        return state, *step(state, batch)
+
+    shape = jax.ShapeDtypeStruct((2, 8, 8, model.channels), jnp.uint8)
+    hr = jax.ShapeDtypeStruct((2, 16, 16, model.channels), jnp.uint8)
+    before, after, metrics = jax.eval_shape(one_step, {"lr": shape, "hr": hr})
+    assert jax.tree.map(_type, after) == jax.tree.map(_type, before)
+    learned = (after.params, after.model_state, after.ema, metrics)
+    assert {leaf.dtype for leaf in jax.tree.leaves(learned)} == {jnp.dtype("float32")}
+    assert seen["loss"] == (jnp.float32, jnp.float32)
+
+
+def _type(leaf):
+    return leaf.shape, leaf.dtype
 
 
 def test_supervised_loss_compares_small_predictions_with_shrunk_hr():

@@ -1,9 +1,11 @@
 """Where a run's numbers and pictures go: `metrics.jsonl` and TensorBoard files."""
 
+import concurrent.futures
 import contextlib
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,8 @@ class MetricLog:
         self._writer = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=first_step + 1
         )
+        self._background = concurrent.futures.ThreadPoolExecutor(1)
+        self._picture: concurrent.futures.Future[None] | None = None
 
     def __enter__(self) -> "MetricLog":
         return self
@@ -53,13 +57,33 @@ class MetricLog:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
-    def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes a uint8 picture `[H, W, C]` to the TensorBoard files."""
-        self._writer.add_image(name, image, step, dataformats="HWC")
+    def image(self, step: int, name: str, draw: Callable[[], np.ndarray]) -> None:
+        """Writes the uint8 picture `[H, W, C]` that `draw` returns to the TensorBoard
+        files.
+
+        It is drawn in the background, one picture at a time. What goes wrong is raised
+        by the next call or by `close`.
+        """
+
+        def write() -> None:
+            self._writer.add_image(name, draw(), step, dataformats="HWC")
+
+        self._wait_for_picture()
+        self._picture = self._background.submit(write)
 
     def close(self) -> None:
-        self._file.close()
-        self._writer.close()
+        """Ends the files, after the picture that is being drawn."""
+        try:
+            self._wait_for_picture()
+        finally:
+            self._background.shutdown()
+            self._file.close()
+            self._writer.close()
+
+    def _wait_for_picture(self) -> None:
+        picture, self._picture = self._picture, None
+        if picture is not None:
+            picture.result()
 
 
 def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
