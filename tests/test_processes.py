@@ -198,7 +198,8 @@ def end_of_run(name, **cadence):
     def run_steps(state, count):
         if name == "signal" and number == 1 and int(state.step) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return state.replace(step=state.step + 1), {"loss": state.params["w"]}
+        loss = state.params["w"] + (np.nan if name == "nan" else 0)
+        return state.replace(step=state.step + 1), {"loss": loss}
     with Checkpoints(folder / name) as checkpoints:
         state = fit(
             replicate(state, create_mesh(8)), run_steps, batch_size=8,
@@ -218,6 +219,7 @@ with processes.connected(
         ]
     found["time is up"] = end_of_run("time", max_minutes=1e-9 if number else 1e9)
     found["signal"] = end_of_run("signal")
+    found["loss"] = refused(end_of_run, "nan", log_every=2)
     config = espcn.get_config(2)
     claim_workdir(folder / "same", config)
     message = refused(claim_workdir, folder / f"{number}", config, patience=0)
@@ -246,6 +248,7 @@ def test_two_processes_agree(photos, tmp_path):
     # Only one of them got the signal, or saw its time pass.
     assert one["time is up"] == [1, [1]]
     assert one["signal"] == [4, [4]]
+    assert one["loss"].startswith("the loss of step 1 is nan")
     assert "seed=0, process 1 with 1" in one["config"]
     assert one["folder"].startswith("processes [1] do not see there what process 0")
     assert "nowhere" in one["error"]
