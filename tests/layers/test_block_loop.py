@@ -24,7 +24,7 @@ BOTH = BlockLoop(remat=True, roll=True)
 LOOPED = [
     name
     for name in NETWORKS
-    if name != "edsr_baseline"  # a subclass of edsr
+    if name not in ("edsr_baseline", "rcbam_lite")  # other sizes of edsr and rcbam
     and "block_loop" in {field.name for field in dataclasses.fields(tiny_model(name))}
 ]
 
