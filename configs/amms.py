@@ -42,5 +42,5 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.halve_every = 200 * _STEPS_PER_EPOCH
     config.train.loss = "l1"
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
-    small = {"features": 32, "depth": 4, "reduction": 4}
+    small = {"features": 32, "depth": 4, "inner_features": 16, "reduction": 4}
     return recipes.choose(config, recipe, small=small)

@@ -66,7 +66,7 @@ def test_amms_takes_any_size(shape):
 
 def test_amms_switches_take_their_parameters_away():
     """The counts of one module and of both fusions, worked out by hand."""
-    c, inner, depth = 64, 32, 16
+    c, inner, depth = 64, 8, 16
     non_local = 3 * (c * inner + inner) + inner * c + c
     second_order = (c * 4 + 4) + (4 * c + c)
     fuse = 2 * c * c + c

@@ -18,7 +18,8 @@ How the paper's gaps are filled, each with its reason:
   the blocks of EDSR, RCAN and SAN.
 - Non-local branch: as in SAN, which the paper builds on: within quarters of the picture
   and with pooled keys, a sixteenth of the whole picture's scores, in each module.
-  `inner_features` is half of `features`, the non-local paper's choice.
+  `inner_features` is SAN's 8: half of `features`, the non-local paper's choice, scored
+  the same (30.84 dB for both) at three times the network's multiply-adds.
 - Second-order branch: SAN's gate, reduction 16, five iterations.
 - LS_AM: a 3x3 convolution stands after the last module, as in EDSR, RCAN and SAN. The
   modules have skips of their own, so the long one alone would only double `x`.
@@ -82,7 +83,7 @@ class AttentionModule(nn.Module):
 
     non_local: bool = True
     second_order: bool = True
-    inner_features: int | None = None
+    inner_features: int = 8
     reduction: int = 16
     dtype: Any = jnp.float32
 
@@ -124,7 +125,7 @@ class AMMS(nn.Module):
     non_local: bool = True
     second_order: bool = True
     multi_scale: bool = True
-    inner_features: int | None = None
+    inner_features: int = 8
     reduction: int = 16
     image_skip: bool = True
     channels: int = 3
