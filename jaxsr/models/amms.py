@@ -24,7 +24,8 @@ How the paper's gaps are filled, each with its reason:
 - LS_AM: a 3x3 convolution stands after the last module, as in EDSR, RCAN and SAN. The
   modules have skips of their own, so the long one alone would only double `x`.
 - `depth`, the paper's M, and `features` are not stated: 16 and 64, with which the
-  network has 1.8 M parameters, between the paper's MemNet (0.7 M) and the large ones.
+  network has 1.7 M parameters, between the paper's MemNet (0.7 M) and the large ones.
+  Short runs do not tell 12 modules from 16; docs/results.md has what was measured.
 - Reconstruction: ESPCN's, one convolution and one rearrangement at every scale; the
   paper cites that one.
 - `image_skip`: the bicubic picture is added to the output and the last convolution
