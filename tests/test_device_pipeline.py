@@ -226,6 +226,7 @@ def _config(photos, **keys):
     config.model.update(features=4, depth=1, image_skip=False)
     config.data.update(train=photos, patch_size=12, batch_size=8, pipeline="device")
     config.eval.benchmarks = ""
+    config.schedule.warmup_steps = 0  # runs are shorter
     config.train.update(
         steps=8, log_every=2, eval_every=0, checkpoint_every=2, max_minutes=None
     )

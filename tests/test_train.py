@@ -45,6 +45,7 @@ def _config(photos, **train_keys):
     config.data.patch_size = 12
     config.data.batch_size = 8
     config.eval.benchmarks = ""
+    config.schedule.warmup_steps = 0  # runs are shorter
     config.train.steps = 6
     config.train.log_every = 1
     config.train.eval_every = 0
@@ -63,6 +64,7 @@ def _flags(photos, workdir):
         "data.patch_size": 12,
         "data.batch_size": 8,
         "eval.benchmarks": "",
+        "schedule.warmup_steps": 0,
         "train.log_every": 1,
         "train.eval_every": 0,
         "train.checkpoint_every": 2,
@@ -188,9 +190,14 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    log = killed / "metrics.jsonl"
+    log, checkpoints = killed / "metrics.jsonl", killed / "checkpoints"
     at_step = int(np.random.default_rng().integers(3, 25))
-    while not (log.exists() and len(log.read_text().splitlines()) >= at_step):
+
+    def reached() -> bool:
+        done = [path for path in checkpoints.glob("*") if path.name.isdigit()]
+        return bool(done) and len(log.read_text().splitlines()) >= at_step
+
+    while not reached():
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
