@@ -48,6 +48,6 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
         # faster at a higher rate than others, see docs/results.md.
         config.schedule.learning_rate = 3e-3
         config.schedule.warmup_steps = 200
-        # A gradient is about 0.015 long, and now and then grows to a hundred times that.
+        # A gradient is about 0.015 long, now and then a hundred times as long.
         config.optimizer.clip_norm = 0.05
     return config
