@@ -23,7 +23,7 @@ from measuring import (
     write_json,
 )
 from steps import network_fields
-from torch_twins import SCALE, create_twins
+from torch_twins import SCALE, create_twins, place
 
 from jaxsr import models
 from jaxsr.cpu import keep_freed_memory
@@ -35,10 +35,7 @@ def torch_side(
     network: torch.nn.Module, picture: np.ndarray, *, compiled: bool
 ) -> Callable[[], torch.Tensor]:
     """Returns a function that enlarges the picture, NCHW, and returns when done."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cudnn.benchmark = True
-    network = network.eval().to(device=device)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = place(network.eval())
     lr = torch.from_numpy(picture).to(device).permute(0, 3, 1, 2)
     forward = torch.compile(network) if compiled else network
 

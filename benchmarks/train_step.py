@@ -43,7 +43,7 @@ from steps import (
     steps_per_dispatch,
     take,
 )
-from torch_twins import SCALE, create_twins
+from torch_twins import SCALE, create_twins, place
 
 from jaxsr import models
 from jaxsr.cpu import keep_freed_memory, use_every_core
@@ -72,10 +72,7 @@ def torch_side(
     network: torch.nn.Module, batch: dict[str, np.ndarray], *, compiled: bool
 ) -> Callable[[int], float]:
     """Returns a function that takes so many steps and returns the last one's loss."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cudnn.benchmark = True
-    network = network.train().to(device=device)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    device = place(network.train())
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
     on_device = {
         k: torch.from_numpy(v).to(device).permute(0, 3, 1, 2) for k, v in batch.items()

@@ -53,6 +53,7 @@ from jaxsr.imaging import (
 from jaxsr.inference import Device, Upscaler
 from jaxsr.metrics import Protocol, get_protocol, to_uint8
 from jaxsr.models.bicubic import Bicubic
+from jaxsr.models.variables import by_name
 
 # The order in which the field's tables print these sets.
 _COLUMNS = ("Set5", "Set14", "BSD100", "Urban100")
@@ -275,10 +276,7 @@ def weights_hash(variables: Mapping[str, Any]) -> str | None:
     It covers names, types, shapes and values (little-endian), whatever the file format
     they came from, so equal hashes are equal networks' equal weights.
     """
-    leaves = {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
-    }
+    leaves = {name: np.asarray(leaf) for name, leaf in by_name(variables).items()}
     if not leaves:
         return None
     digest = hashlib.sha256()

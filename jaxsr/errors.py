@@ -14,6 +14,11 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """Returns what another library's error says, shortened to go into one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
 def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
     """Returns `main` as a program's entry: exit code 0, or 2 after an `InputError`.
 

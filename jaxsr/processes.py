@@ -21,7 +21,7 @@ import numpy as np
 from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, first_line
 
 # Ours comes after XLA's own timeout, which takes effect 5 seconds late, with a page of
 # stack frames.
@@ -81,13 +81,13 @@ def connected(
             )
         except ValueError as error:
             raise InputError(
-                f"which processes are there? {_first_line(error)} Outside of TPU pods, "
+                f"which processes are there? {first_line(error)} Outside of TPU pods, "
                 "SLURM, Open MPI and Kubernetes give --coordinator_address, "
                 "--num_processes and --process_id"
             ) from error
         except RuntimeError as error:
             raise OSError(
-                f"cannot join the other processes: {_first_line(error)}"
+                f"cannot join the other processes: {first_line(error)}"
             ) from error
     # JAX has taken SIGTERM, to tell the others, and would keep it from ending anything.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -108,7 +108,7 @@ def connected(
         if any(name in str(error) for name in ("Gloo", "NCCL", "UNAVAILABLE")):
             raise OSError(
                 f"{who} lost another process, whose output says why "
-                f"({_first_line(error)}); start all of them again, and they go on "
+                f"({first_line(error)}); start all of them again, and they go on "
                 "from the last checkpoint"
             ) from error
         raise
@@ -223,7 +223,3 @@ class Agreement:
             )
         )
         return int(self._asked.popleft()) if len(self._asked) > self._delay else 0
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]

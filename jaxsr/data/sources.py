@@ -217,11 +217,9 @@ class SliceSource(Source):
 
     def at_scale(self, scale: int) -> Source:
         whole = self._whole.at_scale(scale)
-        return (
-            self
-            if whole is self._whole
-            else SliceSource(whole, self._start, self._stop)
-        )
+        if whole is self._whole:
+            return self
+        return SliceSource(whole, self._start, self._stop)
 
 
 class SampleSource(Source):

@@ -10,6 +10,15 @@ from jaxtyping import Float
 from jaxsr.layers.initializers import torch_bias_init, torch_kernel_init
 
 
+def convolve(
+    x: Float[jax.Array, "n h w c"], kernel: Float[jax.Array, "k k c d"]
+) -> Float[jax.Array, "n h w d"]:
+    """Returns the convolution at stride 1, zero-padded to the input's size."""
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
 class Conv(nn.Module):
     """`kernel_size` x `kernel_size` convolution, zero-padded to the input's size.
 
@@ -29,13 +38,7 @@ class Conv(nn.Module):
         kernel = self.param(
             "kernel", torch_kernel_init, (k, k, x.shape[-1], self.features), jnp.float32
         )
-        y = jax.lax.conv_general_dilated(
-            x.astype(self.dtype),
-            kernel.astype(self.dtype),
-            window_strides=(1, 1),
-            padding="SAME",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = self.param(
                 "bias", torch_bias_init(fan_in), (self.features,), jnp.float32

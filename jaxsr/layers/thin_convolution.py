@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.convolution import convolve
+
 # Output columns that one product makes. More of them waste products with the zeros of
 # the band, fewer of them repeat more of the input.
 _COLUMNS = 48
@@ -41,14 +43,8 @@ class ThinConv(nn.Module):
             x.astype(self.dtype),
             kernel.astype(self.dtype),
             cpu=convolve_by_band,
-            default=_convolve,
+            default=convolve,
         )
-
-
-def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
 
 
 def convolve_by_band(

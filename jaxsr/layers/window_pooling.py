@@ -8,6 +8,8 @@ which moves a window to every pixel. Here windows stand a quarter of their side 
 and gates are interpolated between their centres, for a small part of the cost.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -57,15 +59,22 @@ def _check(size: int) -> None:
         raise ValueError(f"a window's side is a multiple of {_CELLS}, got {size}")
 
 
-def _reduce_windows(x: jax.Array, cell: int, axis: int, combine, neutral) -> jax.Array:
-    """Combines along `axis`, first within cells, then runs of cells."""
+def _reduce_windows(
+    x: jax.Array, cell: int, axis: int, combine: Any, neutral: float
+) -> jax.Array:
+    """Combines along `axis`, first within cells, then runs of cells.
+
+    Args:
+        combine: jnp.add or jnp.maximum.
+        neutral: what changes nothing when combined.
+    """
     length = x.shape[axis]
     count = -(-length // cell)
     padding = [(0, 0)] * x.ndim
     padding[axis] = (0, count * cell - length)
     x = jnp.pad(x, padding, constant_values=neutral)
     x = x.reshape(*x.shape[:axis], count, cell, *x.shape[axis + 1 :])
-    x = (jnp.sum if combine is jnp.add else jnp.max)(x, axis=axis + 1)
+    x = combine.reduce(x, axis=axis + 1)
     span = min(_CELLS, count)
     windows = count - span + 1
     result = jax.lax.slice_in_dim(x, 0, windows, axis=axis)

@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, first_line
 from jaxsr.models.variables import check_variables
 from jaxsr.training.state import TrainState
 
@@ -119,7 +119,7 @@ class Checkpoints:
                 _log.warning(
                     "checkpoint of step %d cannot be read (%s); trying the one before",
                     step,
-                    _first_line(error),
+                    first_line(error),
                 )
                 broken.append(step)
                 continue
@@ -169,7 +169,7 @@ class Checkpoints:
             raise InputError(f"{folder}: {error}") from None
         except Exception as error:
             raise InputError(
-                f"{folder}: cannot be read as a checkpoint ({_first_line(error)})"
+                f"{folder}: cannot be read as a checkpoint ({first_line(error)})"
             ) from error
         params = restored.get("ema") or restored.get("params")
         return {"params": params, **restored["model_state"]}
@@ -196,7 +196,7 @@ class Checkpoints:
         except Exception as error:
             raise OSError(
                 f"{self._manager.directory}: a checkpoint cannot be written; those "
-                f"before it are kept ({_first_line(error)})"
+                f"before it are kept ({first_line(error)})"
             ) from error
 
 
@@ -207,7 +207,3 @@ def _absolute(folder: epath.Path) -> epath.Path:
 
 def _psnr(metrics: Any) -> float:
     return metrics["psnr"]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
