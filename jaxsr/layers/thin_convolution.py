@@ -2,7 +2,7 @@
 
 XLA's convolution on CPU is made for many channels: from two to one, 7x7, it takes three
 quarters of the time of 3x3 from 32 to 32, which is 94 times the arithmetic. The product
-below takes a seventh of it, and with the gradient a sixth (`docs/performance.md`).
+below takes a sixth of it, and with the gradient a fifth (`docs/performance.md`).
 """
 
 import math
