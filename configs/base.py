@@ -46,14 +46,15 @@ def get_config() -> Config:
     # Schedule and optimiser: arguments of jaxsr.training.optimizer.create_schedule ...
     config.schedule = ConfigDict()
     config.schedule.learning_rate = 1e-4
-    config.schedule.schedule = "halving"  # or "constant", "cosine"
+    config.schedule.schedule = "halving"  # or "constant", "cosine", "wsd"
     config.schedule.halve_every = 200_000
     config.schedule.decay_factor = 0.5
     config.schedule.final_learning_rate = 0.0
     config.schedule.warmup_steps = 0
+    config.schedule.decay_steps = 0  # the last so many steps, for "wsd"
     # ... and of jaxsr.training.optimizer.create_optimizer.
     config.optimizer = ConfigDict()
-    config.optimizer.name = "adam"  # or "sgd"
+    config.optimizer.name = "adam"  # or "muon", "sgd"
     config.optimizer.b1 = 0.9
     config.optimizer.b2 = 0.999
     config.optimizer.eps = 1e-8
@@ -62,6 +63,8 @@ def get_config() -> Config:
     config.optimizer.clip_norm = 0.0
     config.optimizer.clip_update = 0.0
     config.optimizer.layer_rates = ConfigDict()
+    config.optimizer.muon_layers = r".*conv\d+/kernel|body_end/kernel"
+    config.optimizer.muon_scale = 2.0
 
     config.train = ConfigDict()
     # Weights to start from: a .safetensors file, the folder of another run or published

@@ -1,7 +1,7 @@
-"""RCBAM x2 for the zoo; recipes h200 (default), trial: configs/zoo/rcbam.py."""
+"""RCBAM x2 for the zoo. See configs/zoo/rcbam.py."""
 
 from configs.zoo import rcbam
 
 
-def get_config(recipe: str = "h200"):
-    return rcbam.get_config(2, recipe or "h200")
+def get_config():
+    return rcbam.get_config(2)

@@ -2,9 +2,11 @@
 section."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxsr.errors import InputError
@@ -19,6 +21,7 @@ def create_schedule(
     decay_factor: float = 0.5,
     final_learning_rate: float = 0.0,
     warmup_steps: int = 0,
+    decay_steps: int = 0,
 ) -> optax.Schedule:
     """Returns the learning rate as a function of the step.
 
@@ -26,8 +29,12 @@ def create_schedule(
         learning_rate: the rate after the warm-up.
         schedule: "constant"; "halving": times `decay_factor` after every `halve_every`
             steps, not below `final_learning_rate`; "cosine": from `learning_rate` at
-            the end of the warm-up to `final_learning_rate` at step `steps`.
-        steps: length of the run; only "cosine" depends on it.
+            the end of the warm-up to `final_learning_rate` at step `steps`; "wsd"
+            (warm-up, stable, decay): constant until the last `decay_steps` of `steps`,
+            then falling as 1 - sqrt, which is the best of those that Haegele et al.
+            (2024), https://arxiv.org/abs/2405.18392, compare. How long the run is may
+            be decided while it goes on, as long as the fall has not begun.
+        steps: length of the run; "cosine" and the end of "wsd" depend on it.
         warmup_steps: the rate rises linearly from 0 over the first so many steps.
 
     Raises:
@@ -49,14 +56,28 @@ def create_schedule(
             decay_steps=max(steps - warmup_steps, 1),
             alpha=final_learning_rate / learning_rate,
         )
+    elif schedule == "wsd":
+        fall = _square_root_decay(learning_rate, final_learning_rate, decay_steps)
+        # Counted from the end of the warm-up, as all of them.
+        begin = max(steps - decay_steps - warmup_steps, 0)
+        stable = optax.constant_schedule(learning_rate)
+        rate = optax.join_schedules([stable, fall], [begin])
     else:
         raise InputError(
-            f"optimizer.schedule: unknown schedule {schedule!r}, expected one of "
-            "constant, halving, cosine"
+            f"schedule.schedule: unknown schedule {schedule!r}, expected one of "
+            "constant, halving, cosine, wsd"
         )
     if warmup_steps:
         warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
         rate = optax.join_schedules([warmup, rate], [warmup_steps])
+    return rate
+
+
+def _square_root_decay(start: float, end: float, steps: int) -> optax.Schedule:
+    def rate(count):
+        share = jnp.clip(count / max(steps, 1), 0.0, 1.0)
+        return end + (start - end) * (1.0 - jnp.sqrt(share))
+
     return rate
 
 
@@ -72,12 +93,15 @@ def create_optimizer(
     clip_norm: float = 0.0,
     clip_update: float = 0.0,
     layer_rates: Mapping[str, float] | None = None,
+    muon_layers: str = r".*conv\d+/kernel|body_end/kernel",
+    muon_scale: float = 2.0,
 ) -> optax.GradientTransformation:
     """Returns the optimiser.
 
     Args:
         schedule: learning rate as a function of the step.
-        name: "adam" or "sgd" (with `momentum`).
+        name: "adam", "sgd" (with `momentum`) or "muon": Muon for the kernels that
+            `muon_layers` names and Adam for all other parameters, see `_scale_by_muon`.
         weight_decay: L2 penalty, `weight_decay * parameter` added to the gradient, as
             the Caffe and PyTorch recipes of the field have it; 0 is none.
         clip_norm: gradients are scaled down to this global norm; 0 is no clipping.
@@ -86,9 +110,12 @@ def create_optimizer(
             `clip_update` (VDSR, Sec. 3.3); 0 is no clipping.
         layer_rates: regular expression -> factor on the learning rate of those
             parameters whose path ("tail/kernel") it matches in full; the first wins.
+        muon_layers: regular expression; kernels larger than one pixel whose path it
+            matches in full are Muon's.
+        muon_scale: the size of Muon's updates beside Adam's, see `_scale_by_muon`.
 
     Raises:
-        InputError: unknown optimiser.
+        InputError: unknown optimiser, or no kernel for Muon.
     """
     parts = []
     if clip_norm:
@@ -101,9 +128,18 @@ def create_optimizer(
         parts.append(optax.scale_by_adam(b1=b1, b2=b2, eps=eps))
     elif name == "sgd":
         parts.append(optax.trace(decay=momentum))
+    elif name == "muon":
+        adam = optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
+        parts.append(
+            optax.partition(
+                {"muon": _scale_by_muon(muon_scale), "adam": adam},
+                lambda params: _muon_or_adam(params, muon_layers),
+            )
+        )
     else:
         raise InputError(
-            f"optimizer.name: unknown optimiser {name!r}, expected one of adam, sgd"
+            f"optimizer.name: unknown optimiser {name!r}, expected one of adam, muon, "
+            "sgd"
         )
     if layer_rates:
         parts.append(_scale_layers(dict(layer_rates)))
@@ -136,11 +172,60 @@ def _scale_layers(rates: dict[str, float]) -> optax.GradientTransformation:
         return 1.0
 
     def scale(updates):
-        return jax.tree.map_with_path(
-            lambda path, g: (
-                factor(jax.tree_util.keystr(path, simple=True, separator="/")) * g
-            ),
-            updates,
-        )
+        return _map_with_path(lambda path, g: factor(path) * g, updates)
 
     return optax.stateless(lambda updates, params: scale(updates))
+
+
+# A kernel [height, width, inputs, outputs] as a matrix.
+_KERNEL_AS_MATRIX = optax.contrib.MuonDimensionNumbers(
+    reduction_axis=(0, 1, 2), output_axis=3
+)
+
+
+def _scale_by_muon(scale: float) -> optax.GradientTransformation:
+    """Muon for convolutions: momentum whose singular values are all made about 1.
+
+    Source: Jordan et al. (2024), https://kellerjordan.github.io/posts/muon/. A kernel
+    is a matrix of `height * width * inputs` rows and `outputs` columns. The update is
+    multiplied by `scale * 0.2 * sqrt(the larger of the two)`: with a scale of 1 its
+    root mean square is that of Adam's (Liu et al. 2025,
+    https://arxiv.org/abs/2502.16982, Sec. 2.2).
+    """
+
+    def dimensions(updates):
+        return jax.tree.map(lambda _: _KERNEL_AS_MATRIX, updates)
+
+    def resize(update: jax.Array) -> jax.Array:
+        outputs = update.shape[-1]
+        longer = max(update.size // outputs, outputs)
+        return scale * 0.2 * longer**0.5 * update
+
+    return optax.chain(
+        optax.contrib.scale_by_muon(weight_dimension_numbers=dimensions),
+        optax.stateless(lambda updates, params: jax.tree.map(resize, updates)),
+    )
+
+
+def _muon_or_adam(params: Any, layers: str) -> Any:
+    def label(path: str, leaf: jax.Array) -> str:
+        is_kernel = leaf.ndim == 4 and leaf.shape[0] * leaf.shape[1] > 1
+        return "muon" if is_kernel and re.fullmatch(layers, path) else "adam"
+
+    labels = _map_with_path(label, params)
+    if "muon" not in jax.tree.leaves(labels):
+        raise InputError(
+            "optimizer.muon_layers: expected a pattern of kernels larger than one "
+            f"pixel, got {layers!r}, which none of the network's has for its name"
+        )
+    return labels
+
+
+def _map_with_path(function: Callable[[str, jax.Array], Any], tree: Any) -> Any:
+    """Maps `function(path, leaf)`, the path as "tail/kernel"."""
+    return jax.tree.map_with_path(
+        lambda path, leaf: function(
+            jax.tree_util.keystr(path, simple=True, separator="/"), leaf
+        ),
+        tree,
+    )

@@ -101,14 +101,36 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
     if not path.exists():
         return
     before, now = _read_json(path), json.loads(config.to_json())
-    is_cosine = config.schedule.schedule == "cosine"
-    free = tuple(k for k in _FREE_KEYS if k != "train.steps" or not is_cosine)
+    free = _free_keys(before, now, _newest_step(workdir))
     for key, old, new in _differences(before, now):
         if not key.startswith(free):
             raise InputError(
                 f"{workdir} holds a run with {key}={old!r}, this config has {new!r}: "
                 "give another --workdir, or remove the folder"
             )
+
+
+def _free_keys(before: dict, now: dict, step: int) -> tuple[str, ...]:
+    """Returns which keys may differ between two configs of a run that is at `step`."""
+    kind = now["schedule"]["schedule"]
+    if kind == "cosine":
+        return tuple(key for key in _FREE_KEYS if key != "train.steps")
+    if kind == "wsd":
+        # The rate was the same up to here if neither config's fall has begun.
+        falls = [
+            c["train"]["steps"] - c["schedule"]["decay_steps"] for c in (before, now)
+        ]
+        if step <= min(falls):
+            return (*_FREE_KEYS, "schedule.decay_steps")
+        return tuple(key for key in _FREE_KEYS if key != "train.steps")
+    return _FREE_KEYS
+
+
+def _newest_step(workdir: Workdir) -> int:
+    folder = epath.Path(workdir) / CHECKPOINTS
+    if not folder.is_dir():
+        return 0
+    return max((int(p.name) for p in folder.iterdir() if p.name.isdigit()), default=0)
 
 
 def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> None:
