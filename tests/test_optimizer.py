@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -30,8 +31,21 @@ def test_create_schedule_cosine_falls_to_final_rate():
     )
 
 
+def test_create_schedule_wsd_is_constant_then_falls_as_one_minus_the_root():
+    options = {"schedule": "wsd", "warmup_steps": 10, "decay_steps": 40}
+    rate = create_schedule(1e-3, steps=100, final_learning_rate=1e-5, **options)
+    fall = 1e-3 - (1e-3 - 1e-5) * np.sqrt([0, 10 / 40, 39 / 40, 1, 1])
+    rates = [float(rate(step)) for step in (0, 5, 10, 59, 60, 70, 99, 100, 120)]
+    np.testing.assert_allclose(
+        rates, [0, 5e-4, 1e-3, 1e-3, *fall], rtol=1e-5, atol=1e-12
+    )
+    # A longer run has the same rate up to where the shorter one begins to fall.
+    longer = create_schedule(1e-3, steps=200, final_learning_rate=1e-5, **options)
+    assert [float(longer(step)) for step in (5, 59)] == [rates[1], rates[3]]
+
+
 def test_create_schedule_unknown_lists_those_that_exist():
-    with pytest.raises(InputError, match="'step'.*constant, halving, cosine"):
+    with pytest.raises(InputError, match="'step'.*constant, halving, cosine, wsd"):
         create_schedule(1e-4, schedule="step", steps=10)
 
 
@@ -79,6 +93,67 @@ def test_create_optimizer_weight_decay_adds_parameter_to_gradient():
     np.testing.assert_allclose(updates["head"], [-0.05, -0.05], rtol=1e-6)
 
 
+def _muon_by_numpy(gradients, *, scale):
+    """Returns the update after `gradients`, of a kernel [height, width, in, out].
+
+    Source: the formulas of https://kellerjordan.github.io/posts/muon/ (Nesterov's
+    momentum of 0.95, five quintic steps) and Sec. 2.2 of arXiv:2502.16982, in float64.
+    """
+    beta, (a, b, c) = 0.95, (3.4445, -4.7750, 2.0315)
+    momentum = np.zeros(gradients[0].shape)
+    for count, gradient in enumerate(gradients, start=1):
+        momentum = beta * momentum + (1 - beta) * gradient
+        # optax takes the start from zero out of both parts.
+        ahead = beta * momentum / (1 - beta ** (count + 1))
+        ahead += (1 - beta) * gradient / (1 - beta**count)
+    matrix = ahead.reshape(-1, ahead.shape[-1])
+    matrix /= np.linalg.norm(matrix)
+    u, values, v = np.linalg.svd(matrix, full_matrices=False)
+    for _ in range(5):  # the same polynomial of each singular value
+        values = a * values + b * values**3 + c * values**5
+    resized = (u * values) @ v * scale * 0.2 * max(matrix.shape) ** 0.5
+    return resized.reshape(ahead.shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 6), (3, 1, 2, 8)])
+def test_create_optimizer_muon_equals_numpy_and_leaves_the_rest_to_adam(shape):
+    random = np.random.default_rng(0)
+
+    def gradients():
+        return {
+            "block00": {"conv1": {"kernel": random.normal(size=shape)}},
+            "tail": {"kernel": random.normal(size=(3, 3, 4, 6))},  # by its name Adam's
+            "gate": {"conv1": {"kernel": random.normal(size=(1, 1, 4, 4))}},
+            "bias": random.normal(size=6),
+        }
+
+    steps = [jax.tree.map(jnp.float32, gradients()) for _ in range(3)]
+    updates = []
+    for options in ({"name": "muon", "muon_scale": 1.5}, {"name": "adam"}):
+        optimizer = create_optimizer(optax.constant_schedule(0.1), **options)
+        state = optimizer.init(steps[0])
+        for gradient in steps:
+            update, state = optimizer.update(gradient, state, steps[0])
+        updates.append(update)
+    muon, adam = updates
+    kernels = [np.float64(step["block00"]["conv1"]["kernel"]) for step in steps]
+    np.testing.assert_allclose(
+        muon["block00"].pop("conv1")["kernel"],
+        -0.1 * _muon_by_numpy(kernels, scale=1.5),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    del adam["block00"]["conv1"]
+    jax.tree.map(np.testing.assert_array_equal, muon, adam)
+
+
+def test_create_optimizer_muon_without_a_kernel_names_the_key():
+    with pytest.raises(InputError, match="optimizer.muon_layers: .*'body'"):
+        create_optimizer(
+            optax.constant_schedule(0.1), name="muon", muon_layers="body"
+        ).init({"conv1": {"kernel": jnp.ones((3, 3, 2, 2))}})
+
+
 def test_create_optimizer_unknown_lists_those_that_exist():
-    with pytest.raises(InputError, match="'lion'.*adam, sgd"):
+    with pytest.raises(InputError, match="'lion'.*adam, muon, sgd"):
         create_optimizer(optax.constant_schedule(0.1), name="lion")

@@ -1,4 +1,4 @@
-"""How the keys of training shape the network that is trained."""
+"""A run's folder, and how the keys of training shape the network."""
 
 import jax
 import pytest
@@ -6,7 +6,11 @@ import pytest
 from configs import rcan, srcnn
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
-from jaxsr.training.workdir import create_training_model
+from jaxsr.training.workdir import (
+    check_workdir,
+    claim_workdir,
+    create_training_model,
+)
 
 
 def _block_loop(**keys) -> BlockLoop:
@@ -31,3 +35,35 @@ def test_create_training_model_needs_a_chain_of_blocks(key, value):
     config.train[key] = value
     with pytest.raises(InputError, match=f"train.{key}: srcnn has no chain.*{value}"):
         create_training_model(config)
+
+
+def _wsd(*, steps, decay_steps):
+    config = srcnn.get_config(2)
+    config.schedule.update(schedule="wsd", decay_steps=decay_steps)
+    config.train.steps = steps
+    return config
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "decay_steps", "differs"),
+    [
+        (60, 200, 40, None),
+        (60, 200, 100, None),
+        (80, 100, 20, None),  # both begin to fall here or later
+        (81, 100, 40, "schedule.decay_steps=20"),
+        (90, 200, 20, "train.steps=100"),  # the run's own fall has begun
+        (60, 100, 50, "schedule.decay_steps=20"),  # it would have begun before
+        (60, 70, 20, "train.steps=100"),
+    ],
+)
+def test_check_workdir_wsd_end_is_free_until_the_fall_begins(
+    step, steps, decay_steps, differs, tmp_path
+):
+    claim_workdir(tmp_path, _wsd(steps=100, decay_steps=20))
+    (tmp_path / "checkpoints" / str(step)).mkdir()
+    config = _wsd(steps=steps, decay_steps=decay_steps)
+    if differs is None:
+        check_workdir(tmp_path, config)
+    else:
+        with pytest.raises(InputError, match=f"holds a run with {differs}"):
+            check_workdir(tmp_path, config)
