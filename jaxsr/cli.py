@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
 def _upscale(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from jaxsr.inference import plan_files, upscale_files
+    from jaxsr.folders import plan_files, upscale_files
 
     pairs = plan_files(options.inputs, options.out, overwrite=options.overwrite)
     upscaler = _upscaler(options)

@@ -1,4 +1,4 @@
-"""Upscaler: pictures of every kind, tiles, self-ensemble, and files."""
+"""Upscaler: pictures of every kind, tiles, self-ensemble."""
 
 from typing import Any
 
@@ -9,13 +9,8 @@ import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, write_image, ycbcr_to_rgb
-from jaxsr.inference import (
-    WHOLE_PICTURE_PIXELS,
-    Upscaler,
-    plan_files,
-    upscale_files,
-)
+from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.inference import WHOLE_PICTURE_PIXELS, Upscaler
 from jaxsr.models import create
 
 RADIUS = 2  # how far TinyConv looks, in LR pixels
@@ -288,60 +283,3 @@ def test_upscaler_set5_bicubic(data_dir):
     sr = bicubic(3)(lr)
     difference = sr.astype(int) - imresize(lr, 3).astype(int)
     assert np.abs(difference).max() <= 1
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in ("a.png", "b.png"):
-        write_image(folder / name, picture(4, 5, 3))
-    return folder
-
-
-def test_plan_files_names(photos, tmp_path):
-    out = tmp_path / "out"
-    a, b = photos / "a.png", photos / "b.png"
-    both = [(a, out / "a.png"), (b, out / "b.png")]
-    assert plan_files([photos], out) == both
-    assert plan_files([a, b], out) == both
-    assert plan_files([a], out) == both[:1]
-    assert plan_files([a], tmp_path / "big.jpg") == [(a, tmp_path / "big.jpg")]
-    (tmp_path / "dotted.dir").mkdir()
-    expected = [(a, tmp_path / "dotted.dir" / "a.png")]
-    assert plan_files([a], tmp_path / "dotted.dir") == expected
-
-
-def test_plan_files_protects_files(photos, tmp_path):
-    a = photos / "a.png"
-    with pytest.raises(InputError, match="would overwrite an input"):
-        plan_files([photos], photos, overwrite=True)
-    with pytest.raises(InputError, match="would overwrite an input"):
-        plan_files([a], photos / ".." / "photos" / "a.png", overwrite=True)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "b.png").write_bytes(b"precious")
-    with pytest.raises(InputError, match=r"b\.png exists already"):
-        plan_files([photos], tmp_path / "out")
-    assert len(plan_files([photos], tmp_path / "out", overwrite=True)) == 2
-
-
-def test_plan_files_wrong_paths(photos, tmp_path):
-    with pytest.raises(InputError, match="nowhere: no such file or folder"):
-        plan_files([photos, tmp_path / "nowhere"], tmp_path / "out")
-    with pytest.raises(InputError, match="both .* would be written"):
-        plan_files([photos, photos / "a.png"], tmp_path / "out")
-    with pytest.raises(InputError, match=r"big\.xyz: expected a suffix among"):
-        plan_files([photos / "a.png"], tmp_path / "big.xyz")
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match="expected a folder"):
-        plan_files([photos], tmp_path / "file")
-
-
-def test_upscale_files_goes_on(photos, tmp_path):
-    (photos / "a.png").write_bytes(b"\x89PNG cut short")
-    pairs = plan_files([photos], tmp_path / "out")
-    results = list(upscale_files(bicubic(), pairs))
-    assert [source.name for source, _ in results] == ["a.png", "b.png"]
-    assert isinstance(results[0][1], InputError) and results[1][1] is None
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
-    assert read_image(tmp_path / "out" / "b.png").shape == (8, 10, 3)
