@@ -22,8 +22,7 @@ from typing import Any
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import train
-from jaxsr import benchmark
+from jaxsr.training import train
 
 _SWITCHES = ("non_local", "second_order", "multi_scale")
 _ROWS = [{name: name == alone for name in _SWITCHES} for alone in _SWITCHES] + [
@@ -41,9 +40,8 @@ def _run(row: dict[str, bool], options: argparse.Namespace) -> dict[str, Any]:
     config.eval.benchmarks = "Set5"
     config.eval.protocol = "rgb"
     with tempfile.TemporaryDirectory() as workdir:
-        state = train.train(config, Path(workdir))
-        result = benchmark.read_result(Path(workdir) / "results.json")
-    return {**result, "switches": row, "steps": int(state.step)}
+        result = train(config, workdir).numbers
+    return {**result, "switches": row, "steps": result["step"]}
 
 
 def _table(results: list[dict[str, Any]]) -> str:

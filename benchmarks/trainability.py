@@ -17,10 +17,10 @@ from pathlib import Path
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import train
 from jaxsr import benchmark, models
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.inference import Upscaler
+from jaxsr.training import train
 
 
 def _row(name: str, minutes: float) -> dict:
@@ -31,8 +31,7 @@ def _row(name: str, minutes: float) -> dict:
     config.eval.benchmarks = "Set5"
     config.eval.protocol = "rgb"
     with tempfile.TemporaryDirectory() as workdir:
-        state = train.train(config, Path(workdir))
-        result = benchmark.read_result(Path(workdir) / "results.json")
+        result = train(config, workdir).numbers
     full = import_module(f"configs.{name}_x2").get_config()
     variant = [
         f"{key} {value}"
@@ -42,7 +41,7 @@ def _row(name: str, minutes: float) -> dict:
     return {
         **result,
         "variant": ", ".join(variant) or "full",
-        "steps": int(state.step),
+        "steps": result["step"],
         "batch": f"{config.data.batch_size} x {config.data.patch_size}",
     }
 

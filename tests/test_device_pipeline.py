@@ -14,7 +14,6 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-import train
 from configs import rcbam
 from jaxsr import models
 from jaxsr.data import open_source
@@ -22,6 +21,7 @@ from jaxsr.data.device_pipeline import DoesNotFitError, draw_batch, load_images
 from jaxsr.data.pairs import read_pair
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
+from jaxsr.training import train
 from jaxsr.training.losses import mse
 from jaxsr.training.mesh import replicate
 from jaxsr.training.state import create_state
@@ -246,9 +246,9 @@ def _losses(workdir):
 @pytest.mark.parametrize("steps_per_dispatch", [1, 2])
 def test_train_resumed_equals_unbroken(steps_per_dispatch, photos, tmp_path):
     keys = {"train.steps_per_dispatch": steps_per_dispatch}
-    train.train(_config(photos, **keys), tmp_path / "unbroken")
-    train.train(_config(photos, **keys, **{"train.steps": 4}), tmp_path / "resumed")
-    train.train(_config(photos, **keys), tmp_path / "resumed")
+    train(_config(photos, **keys), tmp_path / "unbroken")
+    train(_config(photos, **keys, **{"train.steps": 4}), tmp_path / "resumed")
+    train(_config(photos, **keys), tmp_path / "resumed")
     unbroken, resumed = load_run(tmp_path / "unbroken"), load_run(tmp_path / "resumed")
     assert unbroken[3] == resumed[3] == 8
     jax.tree.map(np.testing.assert_array_equal, unbroken[2], resumed[2])
@@ -260,7 +260,7 @@ def test_train_learns_as_with_tfdata(photos, tmp_path):
     finals = []
     for pipeline in ("device", "tfdata"):
         keys["data.pipeline"] = pipeline
-        train.train(_config(photos, **keys), tmp_path / pipeline)
+        train(_config(photos, **keys), tmp_path / pipeline)
         losses = _losses(tmp_path / pipeline)
         assert losses[-1] < 0.6 * losses[0]
         finals.append(np.mean(losses[-3:]))
@@ -282,7 +282,7 @@ def test_train_learns_as_with_tfdata(photos, tmp_path):
 )
 def test_train_bad_pipeline_says_what_there_is(keys, message, photos, tmp_path):
     with pytest.raises(InputError, match=message):
-        train.train(_config(photos, **keys), tmp_path / "run")
+        train(_config(photos, **keys), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

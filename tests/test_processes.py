@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import train
 from configs import espcn
 from jaxsr import benchmark, models
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
+from jaxsr.training import train
 from jaxsr.training.workdir import load_run
 
 _ROOT = Path(__file__).parents[1]
@@ -159,7 +159,7 @@ def test_two_processes_cut_their_shares_by_tfdata(photos, tmp_path):
     _finish(*_start_two(*_train(photos, tmp_path / "together", **changes)))
     config = espcn.get_config(2)
     config.update_from_flattened_dict(_keys(photos, **changes))
-    train.train(config, tmp_path / "alone")  # on 8 devices
+    train(config, tmp_path / "alone")  # on 8 devices
     together, alone = (
         [json.loads(line)["loss"] for line in text.splitlines()]
         for text in (

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-import train
 from configs import rcbam
 from jaxsr import benchmark
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
+from jaxsr.training import train
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.workdir import load_run
 from jaxsr.weights import load_upscaler, zoo
@@ -50,9 +50,7 @@ def _train(workdir, photos, steps):
     config.train.max_minutes = None
     config.train.log_every = 1
     config.train.steps = steps
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["train.py", "--workdir=/at/home", "--config=a"])
-        train.train(config, workdir)
+    train(config, workdir, command="python train.py --workdir=/at/home --config=a")
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import train
 from configs import rcbam
 from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
+from jaxsr.training import train
 from jaxsr.training.workdir import load_run
 from jaxsr.weights import save_weights
 
@@ -88,9 +88,9 @@ def _assert_same_parameters(a, b):
 
 
 def test_train_resumed_equals_unbroken(photos, tmp_path):
-    train.train(_config(photos), tmp_path / "unbroken")
-    train.train(_config(photos, steps=3), tmp_path / "resumed")
-    train.train(_config(photos), tmp_path / "resumed")
+    train(_config(photos), tmp_path / "unbroken")
+    train(_config(photos, steps=3), tmp_path / "resumed")
+    train(_config(photos), tmp_path / "resumed")
     assert load_run(tmp_path / "resumed")[3] == 6
     _assert_same_parameters(tmp_path / "unbroken", tmp_path / "resumed")
 
@@ -98,7 +98,7 @@ def test_train_resumed_equals_unbroken(photos, tmp_path):
 def test_train_reports_table_and_picture(photos, tmp_path, capsys):
     config = _config(photos, steps=2, eval_every=2)
     config.eval.benchmarks = photos
-    train.train(config, tmp_path / "run")
+    train(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "results.json").read_text())
     assert result["model"] == "rcbam"
     assert result["step"] == 2
@@ -115,7 +115,7 @@ def test_train_lowers_the_loss_and_traces_steps(photos, tmp_path):
     config = _config(photos, steps=40, checkpoint_every=0, profile=True)
     # Without the bicubic picture in its output, the network starts far from it.
     config.model.image_skip = False
-    train.train(config, tmp_path / "run")
+    train(config, tmp_path / "run")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
@@ -124,21 +124,21 @@ def test_train_lowers_the_loss_and_traces_steps(photos, tmp_path):
 
 
 def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
-    train.train(_config(photos, steps=1), tmp_path / "run")
+    train(_config(photos, steps=1), tmp_path / "run")
     config = _config(photos)
     config.model.features = 8
     with pytest.raises(InputError, match="model.features=4, this config has 8"):
-        train.train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
 
 
 def test_train_starts_from_another_run_once(photos, tmp_path, caplog):
-    train.train(_config(photos), tmp_path / "x2")
+    train(_config(photos), tmp_path / "x2")
     caplog.set_level("INFO", logger="jaxsr")
     config = _config(photos, init_from=str(tmp_path / "x2"), steps=1)
     config.model.scale = 3
     # A rate at which nothing but the start shows in the parameters.
     config.schedule.learning_rate = 1e-9
-    train.train(config, tmp_path / "x3")
+    train(config, tmp_path / "x3")
     assert "variables); anew: params/tail/bias, params/tail/kernel" in caplog.text
     before, after = (load_run(tmp_path / name)[2]["params"] for name in ("x2", "x3"))
     np.testing.assert_allclose(
@@ -148,11 +148,11 @@ def test_train_starts_from_another_run_once(photos, tmp_path, caplog):
     # The run goes on from its own checkpoint, also where the other run is gone.
     (tmp_path / "x2").rename(tmp_path / "gone")
     config.train.steps = 2
-    train.train(config, tmp_path / "x3")
+    train(config, tmp_path / "x3")
     assert load_run(tmp_path / "x3")[3] == 2
     config.train.init_from = str(tmp_path / "gone")
     with pytest.raises(InputError, match="train.init_from='.*x2', this config has"):
-        train.train(config, tmp_path / "x3")
+        train(config, tmp_path / "x3")
 
 
 def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
@@ -174,7 +174,7 @@ def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
     ):
         config = _config(photos, init_from=str(source))
         with pytest.raises(InputError, match=message):
-            train.train(config, tmp_path / "run")
+            train(config, tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
 
@@ -252,5 +252,5 @@ def test_train_bad_config_says_what_there_is(key, value, message, photos, tmp_pa
     config = _config(photos)
     config.update_from_flattened_dict({key: value})
     with pytest.raises(InputError, match=message):
-        train.train(config, tmp_path / "run")
+        train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,19 +1,72 @@
-"""What a person sees of a run: a bar on a terminal, lines in a log file."""
+"""What a person sees of a run: messages, and a bar on a terminal or in a notebook or
+lines in a log file.
+"""
 
+import contextlib
 import logging
 import math
 import sys
+import threading
 import time
+import traceback
+from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from jaxsr import processes
+
 _log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def messages() -> Iterator[None]:
+    """Shows on stderr what jaxsr has to say, and of everything else only errors.
+
+    Those of other processes than the first are left out, but for warnings. A program
+    that has chosen a level for the logger "jaxsr" shows messages in its own way, and
+    nothing is changed.
+    """
+    ours = logging.getLogger("jaxsr")
+    if ours.level != logging.NOTSET:
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(
+        lambda record: record.levelno > logging.INFO or processes.is_first()
+    )
+    # orbax logs, and raises in its threads, what it then raises here as well.
+    absl = logging.getLogger("absl")
+    before = absl.level, ours.propagate, threading.excepthook
+    absl.setLevel(logging.CRITICAL)
+    threading.excepthook = _say_unless_from_orbax
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(logging.NOTSET)
+        absl.level, ours.propagate, threading.excepthook = before
+
+
+def _say_unless_from_orbax(error: threading.ExceptHookArgs) -> None:
+    frames = traceback.walk_tb(error.exc_traceback)
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
+    if not any(module.startswith("orbax.") for module in modules):
+        threading.__excepthook__(error)
+
+
+def _draws_bars() -> bool:
+    """Returns whether stderr is a terminal or a notebook's."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
 
 
 class Progress:
     """Steps, images per second, loss, PSNR and time left; silent if not `enabled`.
 
-    On a terminal a bar is drawn; elsewhere `report` logs a line.
+    On a terminal and in a notebook a bar is drawn; elsewhere `report` logs a line.
     """
 
     def __init__(
@@ -36,7 +89,7 @@ class Progress:
             unit="step",
             desc="train",
             dynamic_ncols=True,
-            disable=not (enabled and sys.stderr.isatty()),
+            disable=not (enabled and _draws_bars()),
         )
 
     def __enter__(self) -> "Progress":

@@ -1,0 +1,283 @@
+"""A whole run: from a config to a folder of checkpoints, numbers and a picture."""
+
+import contextlib
+import dataclasses
+import logging
+from typing import Any
+
+import flax.linen as nn
+import jax
+from etils import epath
+
+from jaxsr import processes
+from jaxsr.data import Source, open_benchmark, open_source
+from jaxsr.errors import InputError
+from jaxsr.metrics import get_protocol
+from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.evaluation import benchmark_names, evaluation, report
+from jaxsr.training.loop import Cadence, fit
+from jaxsr.training.losses import Loss, get_loss
+from jaxsr.training.mesh import check_dtype, create_mesh, replicate
+from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.pipelines import Pipeline, open_pipeline
+from jaxsr.training.profile import profiled
+from jaxsr.training.progress import messages
+from jaxsr.training.staging import local_folder
+from jaxsr.training.state import TrainState, create_state, start_from
+from jaxsr.training.step import make_step
+from jaxsr.training.workdir import (
+    Config,
+    Workdir,
+    check_workdir,
+    claim_workdir,
+    create_training_model,
+)
+from jaxsr.weights.initial import load_initial_weights
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a run ends with.
+
+    Attributes:
+        model: the network.
+        state: the last state.
+        numbers: of the evaluation at the end, as in `results.json`; empty if the config
+            names no benchmark.
+        workdir: the run's folder.
+    """
+
+    model: nn.Module
+    state: TrainState
+    numbers: dict[str, Any]
+    workdir: epath.Path
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What `model.apply` takes, the average of the parameters if there is one."""
+        return self.state.variables()
+
+
+def train(
+    config: Config,
+    workdir: Workdir | None = None,
+    *,
+    model: nn.Module | None = None,
+    loss: Loss | None = None,
+    source: Source | None = None,
+    command: str = "jaxsr.training.train(config, workdir)",
+) -> Trained:
+    """Runs a config until its end, time limit or a signal.
+
+    A folder that holds a run of this config is continued. Messages and progress go to
+    stderr, the table of the evaluation at the end to stdout.
+
+    On CPU, call `jaxsr.cpu.keep_freed_memory` and `use_every_core` first, as train.py
+    does: each is a good part of the speed, and belongs before JAX runs anything.
+
+    Args:
+        config: see `jaxsr.training.default_config`, where a config starts.
+        workdir: the run's folder; default `runs/<config.name>`.
+        model: a network of your own, in place of `config.model`; see `jaxsr.models`
+            for what it has to be.
+        loss: a loss of your own, in place of `config.train.loss`: `loss(sr, hr)` is a
+            scalar, the mean over images `[N, H, W, C]` in [0, 1].
+        source: training images of your own, in place of `config.data.train`.
+        command: what started the run, to be kept with its results.
+
+    Raises:
+        InputError: something is wrong with the config, which is found before anything
+            is written, or the loss is no finite number.
+    """
+    with messages():
+        config = _with_own_parts(config, model, loss, source)
+        workdir = epath.Path(workdir or f"runs/{config.name}")
+        return _train(config, workdir, model, loss, source, command)
+
+
+def _train(
+    config: Config,
+    workdir: epath.Path,
+    model: nn.Module | None,
+    loss: Loss | None,
+    source: Source | None,
+    command: str,
+) -> Trained:
+    # Whatever can be wrong with the config is found before anything is written.
+    check_workdir(workdir, config)
+    model = model or create_training_model(config)
+    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
+    mesh = create_mesh(config.data.batch_size)
+    check_dtype(config.train.dtype, mesh)
+    schedule = create_schedule(**config.schedule, steps=config.train.steps)
+    optimizer = create_optimizer(schedule, **config.optimizer)
+    step = make_step(
+        model,
+        optimizer,
+        loss or get_loss(config.train.loss),
+        ema_decay=config.train.ema_decay,
+        supervision_weight=config.train.supervision_weight,
+    )
+    source = source or open_source(config.data.train, data_dir=config.data.data_dir)
+    get_protocol(config.eval.protocol)
+    for name in benchmark_names(config):
+        open_benchmark(name, data_dir=config.data.data_dir)
+
+    with contextlib.ExitStack() as resources:
+        checkpoints = resources.enter_context(
+            Checkpoints(workdir, keep=config.train.keep_checkpoints)
+        )
+        state = create_state(
+            model,
+            optimizer,
+            seed=config.seed,
+            channels=channels,
+            use_ema=config.train.ema_decay > 0,
+        )
+        state = replicate(state, mesh)
+        state = checkpoints.restore(state) or _start(config, model, state)
+        first_step = int(state.step)
+        pipeline = open_pipeline(
+            step,
+            source,
+            **_batch_options(config),
+            mesh=mesh,
+            scale=config.model.scale,
+            channels=channels,
+            seed=config.seed,
+            first_step=first_step,
+        )
+        cadence = _cadence(config, pipeline)
+
+        claim_workdir(workdir, config)
+        if first_step:
+            _log.info("%s: continuing from step %d", workdir, first_step)
+        folder = resources.enter_context(local_folder(workdir))
+        log = None
+        if processes.is_first():
+            log = resources.enter_context(MetricLog(folder, first_step=first_step))
+        run_steps = pipeline.run_steps
+        if config.train.profile and log is not None:
+            run_steps = resources.enter_context(
+                profiled(
+                    run_steps,
+                    folder / "tensorboard",
+                    first_step=first_step,
+                    steps_per_dispatch=cadence.steps_per_dispatch,
+                )
+            )
+        state = fit(
+            state,
+            run_steps,
+            batch_size=config.data.batch_size,
+            cadence=cadence,
+            checkpoints=checkpoints,
+            log=log,
+            evaluate=evaluation(config, model, log),
+        )
+        about = {
+            "config": config.name,
+            "step": int(state.step),
+            "training_images": len(source),
+            "command": command,
+        }
+        numbers = report(config, model, state.variables(), about, folder)
+    if numbers and processes.is_first():
+        print(f"The same as files, and a picture to look at: {workdir}/")
+    return Trained(model, state, numbers, workdir)
+
+
+def _with_own_parts(
+    config: Config, model: nn.Module | None, loss: Loss | None, source: Source | None
+) -> Config:
+    """Returns the config with the names of what is given in place of its own.
+
+    So the run's folder tells what it holds, and is not continued with other parts.
+    """
+    config = config.copy_and_resolve_references()
+    if model is not None:
+        config.model = {"name": _name(type(model)), **_fields(model)}
+    if loss is not None:
+        config.train.loss = _name(loss)
+    if source is not None:
+        config.data.train = source.name
+    return config
+
+
+def _name(thing: Any) -> str:
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    return f"{thing.__module__}:{name}"
+
+
+def _fields(model: nn.Module) -> dict[str, Any]:
+    """Returns the fields of a network that a file can hold and that make a difference.
+
+    Raises:
+        InputError: it lacks one that every network has.
+    """
+    for name in ("scale", "channels"):
+        if not isinstance(getattr(model, name, None), int):
+            raise InputError(
+                f"model: expected a network with a field {name!r}, a whole number, got "
+                f"{type(model).__name__} without"
+            )
+    fields = {"scale": getattr(model, "scale")}  # noqa: B009 (no field of nn.Module)
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if field.name in ("parent", "name") or value == field.default:
+            continue
+        if isinstance(value, bool | int | float | str | tuple):
+            fields[field.name] = value
+    return fields
+
+
+def _start(config: Config, model: nn.Module, state: TrainState) -> TrainState:
+    """Returns the state of a new run, with the weights that it starts from, if any."""
+    source = config.train.init_from
+    if not source:
+        return state
+    variables = load_initial_weights(source, model)
+    try:
+        state, anew = start_from(state, variables)
+    except InputError as error:
+        raise InputError(f"train.init_from: {source}: {error}") from None
+    total = len(jax.tree.leaves(state.variables()))
+    _log.info(
+        "starting from %s (%d of %d variables); anew: %s",
+        source,
+        total - len(anew),
+        total,
+        ", ".join(anew) or "nothing",
+    )
+    return state
+
+
+def _batch_options(config: Config) -> dict[str, Any]:
+    options = config.data.to_dict()
+    for key in ("train", "data_dir"):  # said by the source
+        del options[key]
+    return options
+
+
+def _cadence(config: Config, pipeline: Pipeline) -> Cadence:
+    wanted = config.train.steps_per_dispatch
+    if wanted > 1 and not pipeline.on_device:
+        raise InputError(
+            f"train.steps_per_dispatch: {wanted} steps at a time need "
+            "data.pipeline=device; tf.data's batches come one by one"
+        )
+    cadence = Cadence(
+        steps=config.train.steps,
+        max_minutes=config.train.max_minutes,
+        log_every=config.train.log_every,
+        eval_every=config.train.eval_every,
+        checkpoint_every=config.train.checkpoint_every,
+        steps_per_dispatch=wanted or 1,
+    )
+    chosen_here = wanted == 0 and pipeline.on_device
+    if chosen_here and jax.default_backend() != "cpu":  # see map_steps
+        cadence = cadence.with_most_steps_per_dispatch()
+    return cadence
