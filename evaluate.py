@@ -42,9 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     words = sys.argv[1:] if arguments is None else arguments
     result |= about | {"command": shlex.join(["python", "evaluate.py", *words])}
+    # Standard output holds the table or the JSON, not both.
+    stdout_is_taken = options.json == "-"
+    print(
+        benchmark.markdown_table(result),
+        file=sys.stderr if stdout_is_taken else sys.stdout,
+    )
     if options.json:
         benchmark.write_result(options.json, result)
-    print(benchmark.markdown_table(result))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--save_images", metavar="DIR", help="write SR images to DIR/SET/X<scale>/"
     )
-    parser.add_argument("--json", metavar="FILE", help="write every number there")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write every number there; - is standard output"
+    )
     return parser
 
 

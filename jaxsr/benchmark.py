@@ -22,11 +22,10 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import platform
 import queue
 import re
-import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -43,6 +42,7 @@ from jaxsr import processes
 from jaxsr.cpu import count_cores
 from jaxsr.data import Source, open_benchmark
 from jaxsr.errors import InputError
+from jaxsr.files import write_whole
 from jaxsr.imaging import (
     crop_to_multiple,
     imresize,
@@ -434,17 +434,17 @@ def _belongs(stem: str, image: str) -> bool:
 
 
 def write_result(path: str | Path, result: Mapping[str, Any]) -> None:
-    """Writes a result as JSON; the file is replaced whole or not at all."""
-    path = Path(path)
+    """Writes a result as JSON; "-" is standard output.
+
+    Raises:
+        OSError: see `jaxsr.files.write_whole`.
+    """
     text = json.dumps(_without_infinity(result), indent=2, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    if str(path) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write_whole(path, text)
 
 
 def read_result(path: str | Path) -> dict[str, Any]:

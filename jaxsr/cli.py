@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("hr_folder", metavar="HR_FOLDER")
     score.add_argument("--scale", type=int, required=True)
     score.add_argument("--protocol", default="rgb", help="rgb (default) or classic")
-    score.add_argument("--json", metavar="FILE", help="write every number there")
+    score.add_argument(
+        "--json", metavar="FILE", help="write every number there; - is standard output"
+    )
     score.set_defaults(command=_score)
 
     data = commands.add_parser("data", help="look after data sets")
@@ -240,7 +242,10 @@ def _score(options: argparse.Namespace) -> None:
         scale=options.scale,
         protocol=options.protocol,
     )
-    print(markdown_table(results))
+    # Standard output holds the table or the JSON, not both.
+    print(
+        markdown_table(results), file=sys.stderr if options.json == "-" else sys.stdout
+    )
     if options.json:
         write_result(options.json, results)
 

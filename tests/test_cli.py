@@ -338,3 +338,14 @@ def test_version(capsys):
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"jaxsr {jaxsr.__version__}\n"
+
+
+def test_score_writes_json_to_standard_output_alone(tmp_path, capsys):
+    for folder in ("sr", "Set"):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "a.png", np.zeros((32, 32, 3), np.uint8))
+    folders = [str(tmp_path / "sr"), str(tmp_path / "Set")]
+    assert main(["score", *folders, "--scale", "2", "--json", "-"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["benchmarks"]["Set"]["psnr"] == "Infinity"
+    assert "| sr | x2 |" in printed.err

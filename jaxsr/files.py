@@ -1,0 +1,78 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+# What lies here is no file to be replaced, also where it leads to one (/dev/stdout).
+_DEVICE_FOLDERS = ("/dev", "/proc")
+
+
+def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
+    """Writes a file; on any error what was there before stays as it was.
+
+    The folder is made as needed. Behind a symbolic link the file that it leads to is
+    replaced, with its permissions. A pipe or a device is written to, not replaced.
+
+    Args:
+        path: of the file.
+        content: text is written as UTF-8.
+
+    Raises:
+        OSError: it cannot be written (a full disk, no permission, a folder of that
+            name); the message names the file.
+    """
+    if isinstance(content, str):
+        content = content.encode()
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "expected a file to write, got a folder", str(path)
+        )
+    try:
+        if _is_written_to(path):
+            # What was printed so far comes before it where both are the same file.
+            sys.stdout.flush()
+            with path.open("ab") as file:
+                file.write(content)
+        else:
+            _replace(Path(os.path.realpath(path)), content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A failed write knows no name, and the name of a temporary file says nothing.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_written_to(path: Path) -> bool:
+    """Returns whether `path` is a pipe, a device or what stands for an open file."""
+    if str(path.absolute()).startswith(tuple(f"{d}/" for d in _DEVICE_FOLDERS)):
+        return path.exists() and not _in_shared_memory(path)
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _in_shared_memory(path: Path) -> bool:
+    return str(path.absolute()).startswith("/dev/shm/")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A short name: that of the file may be as long as the file system takes.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_bytes(content)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

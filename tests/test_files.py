@@ -1,0 +1,85 @@
+"""Whole files, and what is no file to be replaced."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from jaxsr.files import write_whole
+
+
+def test_a_file_is_made_with_its_folder_and_replaced(tmp_path):
+    path = tmp_path / "new" / "a.json"
+    write_whole(path, "ä")
+    write_whole(path, b"2")
+    assert path.read_bytes() == b"2"
+    assert os.listdir(path.parent) == ["a.json"]
+
+
+def test_a_name_as_long_as_the_file_system_takes(tmp_path):
+    write_whole(tmp_path / ("n" * 255), b"1")
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_a_link_stays_and_its_file_is_replaced_with_its_permissions(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to("target")
+    write_whole(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    write_whole(pipe, "through")
+    reader.join()
+    assert got == ["through"] and stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_dev_stdout_in_a_file_comes_after_what_was_printed(tmp_path):
+    out = tmp_path / "out"
+    program = (
+        "from jaxsr.files import write_whole\n"
+        "print('first'); write_whole('/dev/stdout', 'second\\n'); print('third')"
+    )
+    with out.open("a") as file:
+        subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
+    assert out.read_text() == "first\nsecond\nthird\n"
+
+
+def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    program = (
+        "import resource, signal\n"
+        "from jaxsr.files import write_whole\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        f"write_whole({str(path)!r}, 'x' * 1000)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert run.stderr.splitlines()[-1].endswith(f"File too large: '{path}'")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match="expected a file to write, got a folder"
+    ):
+        write_whole(tmp_path, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")
+def test_a_full_device_is_named():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_whole("/dev/full", b"1")
