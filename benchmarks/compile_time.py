@@ -42,11 +42,10 @@ def measure(name: str, loop: str, options: argparse.Namespace) -> dict[str, Any]
     sharding = jax.sharding.SingleDeviceSharding(device)
 
     def images(side: int) -> jax.ShapeDtypeStruct:
-        shape = (options.batch, side, side, channels)
+        shape = (options.batch, side, side, model.channels)
         return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=sharding)
 
     model = create(name, scale=2, dtype=options.dtype)
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
     if loop != "plain":
         model = model.clone(block_loop=LOOPS[loop])
     lr, hr = images(options.patch), images(2 * options.patch)

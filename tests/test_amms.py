@@ -148,7 +148,7 @@ def test_amms_without_image_skip_adds_the_mean_back():
 
 def test_amms_on_luma_needs_a_mean_of_one_value():
     lr = _images(4, 4, channels=1)
-    with pytest.raises(InputError, match="expected 1, got 3"):
+    with pytest.raises(InputError, match="expected 1 values, got 3"):
         jax.eval_shape(AMMS(scale=2, channels=1).init, jax.random.key(0), lr)
     model = AMMS(scale=2, channels=1, mean=(0.45,), **_TINY)
     sr, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), lr)

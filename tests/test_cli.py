@@ -124,7 +124,7 @@ def test_upscale_unreadable_file(tmp_path, error_line):
     "options, message",
     [
         ([], "pass --scale"),
-        (["--scale", "0"], "scale must be a whole number of at least 1, got 0"),
+        (["--scale", "0"], "scale: expected a whole number of at least 1, got 0"),
         (["--scale", "2", "--model", "edsr"], "no weights of edsr x2 are published"),
         (["--scale", "2", "--model", "nonet"], "unknown model 'nonet': expected one"),
         (["--scale", "7"], "no network is published for x7: pass --model bicubic"),
@@ -330,7 +330,7 @@ def test_publish_needs_a_run(error_line):
 
 def test_models_wrong_scale(error_line):
     assert main(["models", "--scale", "0"]) == 2
-    assert "scale must be a whole number of at least 1, got 0" in error_line()
+    assert "scale: expected a whole number of at least 1, got 0" in error_line()
 
 
 def test_version(capsys):

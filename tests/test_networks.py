@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.models import create, list_models
+from jaxsr.models import Network, create, fields_of, list_models, name_of, register
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class Facts:
     """What the tests know of a network.
 
     Attributes:
@@ -43,87 +43,85 @@ def same_at_all(count: int) -> dict[int, int]:
 
 
 NETWORKS = {
-    "bicubic": Network(same_at_all(0), tiny={}),
+    "bicubic": Facts(same_at_all(0), tiny={}),
     # 57,184 weights and 97 biases; papers print 57 K.
-    "srcnn": Network(same_at_all(57_281), tiny={"features": (6, 4)}),
+    "srcnn": Facts(same_at_all(57_281), tiny={"features": (6, 4)}),
     # 12,464 weights, 173 biases, 172 slopes; papers print 12 K.
-    "fsrcnn": Network(
-        same_at_all(12_809), tiny={"features": 6, "shrink": 4, "depth": 2}
-    ),
-    "espcn": Network(
+    "fsrcnn": Facts(same_at_all(12_809), tiny={"features": 6, "shrink": 4, "depth": 2}),
+    "espcn": Facts(
         {2: 21_284, 3: 22_729, 4: 24_752},
         tiny={"features": (6, 4)},
     ),
     # Papers print 665 K.
-    "vdsr": Network(same_at_all(665_921), tiny={"features": 6, "depth": 4}),
+    "vdsr": Facts(same_at_all(665_921), tiny={"features": 6, "depth": 4}),
     # The paper prints no count; EDSR's prints 1.5 M at x4.
-    "srresnet": Network(
+    "srresnet": Facts(
         {2: 1_402_883, 3: 1_587_523, 4: 1_550_659},
         tiny={"features": 6, "depth": 2},
         refused=5,
     ),
-    "msrresnet": Network(
+    "msrresnet": Facts(
         {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
         tiny={"features": 6, "depth": 2},
         refused=8,
     ),
     # Papers print 40.7, 43.7 and 43.1 M.
-    "edsr": Network(
+    "edsr": Facts(
         {2: 40_729_603, 3: 43_680_003, 4: 43_089_923},
         tiny={"features": 6, "depth": 2},
         refused=6,
     ),
     # The authors print 1.37, 1.55 and 1.52 M.
-    "edsr_baseline": Network(
+    "edsr_baseline": Facts(
         {2: 1_369_859, 3: 1_554_499, 4: 1_517_571},
         tiny={"features": 6, "depth": 2},
         refused=6,
     ),
     # At x2: head 1,792, 16 blocks of 74,598, body's end 36,928, tail 6,924.
-    "rcbam": Network(
+    "rcbam": Facts(
         {2: 1_239_212, 3: 1_247_867, 4: 1_259_984},
         tiny={"features": 6, "depth": 2, "reduction": 2},
     ),
     # At x2: head 896, 6 blocks of 18,788, body's end 9,248, tail 3,468.
-    "rcbam_lite": Network(
+    "rcbam_lite": Facts(
         {2: 126_340, 3: 130_675, 4: 136_744},
         tiny={"features": 6, "depth": 2, "reduction": 2},
     ),
     # At x2: head 1,792, SF blocks 2 x 12,480, MSFF 2 x 155,904, 16 modules of 84,828,
     # body's end 36,928, tail 6,924. The paper prints no count.
-    "amms": Network(
+    "amms": Facts(
         {2: 1_739_660, 3: 1_748_315, 4: 1_760_432},
         tiny={"features": 8, "depth": 2, "reduction": 2},
     ),
     # The author gives 15.44 M at x2.
-    "rcan": Network(
+    "rcan": Facts(
         {2: 15_444_643, 3: 15_629_283, 4: 15_592_355},
         tiny={"features": 8, "groups": 2, "depth": 2, "reduction": 2},
         refused=6,
     ),
     # 1,774,080 weights, 1,025 biases, 16 ensemble weights; papers print 1,774 K.
-    "drcn": Network(same_at_all(1_775_121), tiny={"features": 6, "recursions": 3}),
+    "drcn": Facts(same_at_all(1_775_121), tiny={"features": 6, "recursions": 3}),
     # One stage: H 100, W 12,800, S 16,384, D 3,200, G 25. x3 and x4 cascade two.
-    "scn": Network(
+    "scn": Facts(
         {2: 32_509, 3: 65_018, 4: 65_018},
         tiny={"atoms": 24},
         refused=1,
     ),
     # The authors' released networks, x3 being that of x4; papers print 813 K.
-    "lapsrn": Network(
+    "lapsrn": Facts(
         {2: 407_441, 3: 814_242, 4: 814_242},
         tiny={"features": 6, "depth": 2},
         refused=1,
     ),
     # 676,992 weights, 1,217 biases, 17,282 of batch normalisation, 6 ensemble weights;
     # papers print 677 K.
-    "memnet": Network(
+    "memnet": Facts(
         same_at_all(695_497), tiny={"features": 6, "blocks": 2, "recursions": 2}
     ),
     # The released state dicts (15,712,800 at x2; the paper prints 15.7 M) less 24 of
     # the mean shifts and 38,044 that the code never uses: a 3x3 convolution of the
     # trunk (36,928), an attention beside the non-local block (1,096), 20 scalars.
-    "san": Network(
+    "san": Facts(
         {
             2: 15_712_800 - 24 - 38_044,
             3: 15_897_440 - 24 - 38_044,
@@ -267,23 +265,85 @@ def test_bfloat16_computes_like_float32(name):
     "name", [name for name in NETWORKS if NETWORKS[name].refused is not None]
 )
 def test_scale_that_is_missing_raises(name):
-    model = tiny_model(name, scale=NETWORKS[name].refused)
-    lr = random_images(model, 8, 9)
-    with pytest.raises(InputError, match="scale"):
-        jax.eval_shape(model.init, jax.random.key(0), lr)
+    with pytest.raises(InputError, match="scale: expected"):
+        tiny_model(name, scale=NETWORKS[name].refused)
 
 
-def test_vdsr_bicubic_of_no_one_raises():
-    lr = jnp.zeros((1, 4, 4, 1))
-    with pytest.raises(InputError, match="must be matlab or torch, got 'opencv'"):
-        jax.eval_shape(
-            create("vdsr", scale=2, bicubic="opencv").init, jax.random.key(0), lr
-        )
+WRONG_FIELDS = [
+    ("vdsr", {"bicubic": "opencv"}, "bicubic: expected matlab or torch, got 'opencv'"),
+    ("edsr", {"channels": 1}, "mean: expected 1 values, got 3"),
+    (
+        "rcbam",
+        {"features": 0},
+        "features: expected a whole number of at least 1, got 0",
+    ),
+    ("rcbam", {"depth": -1}, "depth: expected a whole number of at least 1, got -1"),
+    ("rcbam", {"pool_size": -1}, "pool_size: expected a whole .* or None, got -1"),
+    ("rcbam", {"pool_size": 30}, "pool_size: expected a multiple of 4, got 30"),
+    ("rcbam", {"features": True}, "features: expected a whole number"),
+    ("edsr", {"res_scale": float("nan")}, "res_scale: expected a finite number"),
+    ("srcnn", {"features": (64, 0)}, r"features: expected a whole .* got \(64, 0\)"),
+    ("amms", {"non_local": "yes"}, "non_local: expected True or False, got 'yes'"),
+    ("scn", {"channels": 3}, "channels: expected 1, for luma, got 3"),
+]
 
 
-@pytest.mark.parametrize("name", ["edsr", "rcan"])
-def test_mean_of_wrong_length_raises(name):
-    model = tiny_model(name, channels=1)
-    lr = random_images(model, 8, 9)
-    with pytest.raises(InputError, match="mean must hold one value per channel"):
-        jax.eval_shape(model.init, jax.random.key(0), lr)
+@pytest.mark.parametrize(("name", "fields", "message"), WRONG_FIELDS)
+def test_create_refuses_values_that_cannot_be(name, fields, message):
+    with pytest.raises(InputError, match=message):
+        create(name, scale=2, **fields)
+
+
+WRONG_INPUTS = [
+    (jnp.zeros((1, 4, 4, 3), jnp.uint8), "got uint8"),
+    (jnp.zeros((4, 4, 3)), r"got shape \[4, 4, 3\]"),
+    (jnp.zeros((1, 4, 4, 1)), r"got shape \[1, 4, 4, 1\]"),
+]
+
+
+@pytest.mark.parametrize(("lr", "message"), WRONG_INPUTS)
+def test_input_that_is_no_batch_of_unit_floats_is_refused(lr, message):
+    model = create("rcbam", scale=2, features=4, depth=1, reduction=2)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    expected = r"RCBAM: expected floats in \[0, 1\] of shape \[N, H, W, 3\], "
+    with pytest.raises(InputError, match=expected + message):
+        jax.eval_shape(model.apply, variables, lr)
+
+
+class Tripler(Network):
+    """A network that is not in the registry."""
+
+    gain: float = 1.0
+
+    @nn.compact
+    def forward(self, lr, *, train):
+        del train
+        gain = self.param("gain", nn.initializers.constant(self.gain), ())
+        return gain * lr.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
+
+
+PLACE = f"{__name__}:Tripler"
+
+
+def test_network_of_another_package_is_created_by_its_place():
+    model = create(PLACE, scale=3, gain=0.5)
+    assert isinstance(model, Tripler)
+    assert name_of(model) == PLACE
+    assert fields_of(model) == {"scale": 3, "channels": 3, "gain": 0.5}
+    assert create(name_of(model), **fields_of(model)) == model
+
+
+def test_register_gives_a_network_a_name():
+    register("tripler_of_tests", Tripler)
+    register("tripler_of_tests", PLACE)  # the same again
+    model = create("tripler_of_tests", scale=3)
+    assert name_of(model) == "tripler_of_tests"
+    with pytest.raises(InputError, match="the name 'edsr' is taken by jaxsr.models"):
+        register("edsr", Tripler)
+
+
+def test_place_without_a_network_is_refused():
+    with pytest.raises(InputError, match="no_such_module"):
+        create("no_such_module:Net", scale=2)
+    with pytest.raises(InputError, match="expected a subclass of jaxsr.models.Network"):
+        create("json:JSONDecoder", scale=2)

@@ -1,17 +1,16 @@
 """Names and shapes of a network's variables, and how wrong ones are named."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.models import create
+from jaxsr.models import Network, create
 from jaxsr.models.variables import abstract_variables, by_name, check_variables
 
 
-def tiny(**fields) -> nn.Module:
-    return create("srresnet", **{"scale": 2, "features": 6, "depth": 1, **fields})
+def tiny(**fields) -> Network:
+    return create("srresnet", **{"scale": 2, "features": 6, "depth": 2, **fields})
 
 
 def test_abstract_variables_equal_those_of_init():
@@ -30,8 +29,8 @@ def test_abstract_variables_equal_those_of_init():
     ("found", "message"),
     [
         ({"features": 5}, r"batch_stats/\S+ expected \[6\], got \[5\]"),
-        ({"depth": 0}, r"\S*block00/\S+ expected \[6\], got nothing"),
-        ({"depth": 2}, r"\S*block01/\S+ expected nothing, got \[6\]"),
+        ({"depth": 1}, r"\S*block01/\S+ expected \[6\], got nothing"),
+        ({"depth": 3}, r"\S*block02/\S+ expected nothing, got \[6\]"),
     ],
 )
 def test_check_variables_names_the_first_that_differs(found, message):

@@ -12,6 +12,19 @@ from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 
 
+def upsampling_steps(scale: int) -> list[int]:
+    """Returns the factors by which `Upsampler` reaches a scale, one after the other.
+
+    Raises:
+        InputError: the scale is neither 3 nor a power of two.
+    """
+    if scale == 3:
+        return [3]
+    if scale & (scale - 1) == 0:
+        return [2] * (scale.bit_length() - 1)
+    raise InputError(f"scale: expected 3 or a power of two, got {scale}")
+
+
 class Upsampler(nn.Module):
     """`[N, H, W, C]` to `[N, scale*H, scale*W, C]`, scale 1, 2, 3, 4, 8, ...
 
@@ -27,14 +40,8 @@ class Upsampler(nn.Module):
     def __call__(
         self, x: Float[jax.Array, "n h w c"]
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        if self.scale == 3:
-            steps = [3]
-        elif self.scale & (self.scale - 1) == 0:
-            steps = [2] * (self.scale.bit_length() - 1)
-        else:
-            raise InputError(f"scale must be 3 or a power of two, got {self.scale}")
         c = x.shape[-1]
-        for i, step in enumerate(steps):
+        for i, step in enumerate(upsampling_steps(self.scale)):
             x = Conv(c * step**2, dtype=self.dtype, name=f"conv{i}")(x)
             x = pixel_shuffle(x, step)
         return x

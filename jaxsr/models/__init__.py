@@ -1,18 +1,18 @@
 """The networks, by name: `create("rcbam", scale=2)`, `list_models()`.
 
-A network is a `flax.linen` module. `__call__(lr)` takes float images `[N, H, W, C]` in
-[0, 1] and returns float32 `[N, scale*H, scale*W, C]`, unclipped. Fields all share:
-`scale` (int), `channels` (3 for RGB, 1 for networks that work on luma) and `dtype` (the
-compute type; parameters stay float32).
+A network is a `flax.linen` module that keeps the contract of `jaxsr.models.Network`.
+One of another package needs no entry here: it is named by its place,
+`create("my_package.my_module:MyNet", scale=2)`, or by a name that `register` gives it.
 """
 
 import dataclasses
 import importlib
 from typing import Any
 
-import flax.linen as nn
+from jaxsr.errors import InputError, first_line
+from jaxsr.models.base import Network
 
-from jaxsr.errors import InputError
+__all__ = ["Network", "create", "fields_of", "list_models", "name_of", "register"]
 
 # name -> module and class; a module is imported when its network is first asked for.
 _NETWORKS = {
@@ -39,26 +39,49 @@ _NETWORKS = {
 # Other names that papers and repositories use; not listed.
 _ALIASES = {"mlrn": "amms"}
 
+# What belongs to a run of a network and not to the network that its weights are for.
+_PASSING_FIELDS = ("parent", "name", "dtype", "block_loop")
+
+
+def register(name: str, network: type[Network] | str) -> None:
+    """Gives a network a name that `create`, configs and weights files understand.
+
+    Args:
+        name: the name; one that is taken by another network is refused.
+        network: a subclass of `Network`, or where to find one, "package.module:Class".
+
+    Raises:
+        InputError: the name is taken, or `network` is no such thing.
+    """
+    place = network if isinstance(network, str) else _place(network)
+    if ":" not in place or ":" in name:
+        raise InputError(
+            f"register: expected a name and a network as package.module:Class, got "
+            f"{name!r} and {place!r}"
+        )
+    if _NETWORKS.get(name, place) != place or name in _ALIASES:
+        raise InputError(
+            f"register: the name {name!r} is taken by {_NETWORKS.get(name, 'an alias')}"
+        )
+    _NETWORKS[name] = place
+
 
 def list_models() -> list[str]:
     """Returns the networks' names, sorted."""
     return sorted(_NETWORKS)
 
 
-def create(name: str, *, scale: int, **fields: Any) -> nn.Module:
+def create(name: str, *, scale: int, **fields: Any) -> Network:
     """Returns the network `name` for an integer `scale`; `fields` are its own fields.
+
+    Args:
+        name: one of `list_models()`, or "package.module:Class".
 
     Raises:
         InputError: unknown name or field (the message lists those that exist), or a
-            scale that the network does not have.
+            scale or another field's value that the network does not have.
     """
-    name = _ALIASES.get(name, name)
-    if name not in _NETWORKS:
-        raise InputError(
-            f"unknown model {name!r}: expected one of {', '.join(list_models())}"
-        )
-    module, attribute = _NETWORKS[name].split(":")
-    network = getattr(importlib.import_module(module), attribute)
+    network = _find(name)
     known = [
         field.name
         for field in dataclasses.fields(network)
@@ -70,8 +93,52 @@ def create(name: str, *, scale: int, **fields: Any) -> nn.Module:
             f"model {name!r} has no field {unknown[0]!r}: its fields are "
             f"{', '.join(known)}"
         )
-    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
-        raise InputError(f"scale must be a whole number of at least 1, got {scale!r}")
     # JSON and configs have lists; a module's fields must be hashable.
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return network(scale=scale, **fields)
+    model = network(scale=scale, **fields)
+    model.check()
+    return model
+
+
+def name_of(model: Network) -> str:
+    """Returns the name by which `create` finds a network's class."""
+    place = _place(type(model))
+    return next((name for name, at in _NETWORKS.items() if at == place), place)
+
+
+def fields_of(model: Network) -> dict[str, Any]:
+    """Returns the fields with which `create` makes a network anew, `scale` first.
+
+    Without `dtype` and how its blocks are run, the choice of whoever runs it.
+    """
+    return {
+        field.name: getattr(model, field.name)
+        for field in dataclasses.fields(model)
+        if field.name not in _PASSING_FIELDS
+    }
+
+
+def _place(network: type[Network]) -> str:
+    return f"{network.__module__}:{network.__qualname__}"
+
+
+def _find(name: str) -> type[Network]:
+    place = _NETWORKS.get(_ALIASES.get(name, name), name)
+    if ":" not in place:
+        raise InputError(
+            f"unknown model {name!r}: expected one of {', '.join(list_models())}, or "
+            "package.module:Class"
+        )
+    module, _, attribute = place.partition(":")
+    try:
+        network = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"model {name!r} cannot be imported ({first_line(error)})"
+        ) from error
+    if not (isinstance(network, type) and issubclass(network, Network)):
+        raise InputError(
+            f"model {name!r}: expected a subclass of jaxsr.models.Network, got "
+            f"{network!r}"
+        )
+    return network

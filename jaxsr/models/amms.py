@@ -60,6 +60,7 @@ from jaxsr.layers.multi_scale import MultiScaleFusion
 from jaxsr.layers.non_local import NonLocal
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.second_order_attention import SecondOrderAttention
+from jaxsr.models.base import Network
 
 
 class ShallowFeatureBlock(nn.Module):
@@ -117,10 +118,9 @@ class AttentionModule(nn.Module):
         return x + y
 
 
-class AMMS(nn.Module):
+class AMMS(Network):
     """The second paper's network; the fields are explained at the top of the module."""
 
-    scale: int
     features: int = 64
     depth: int = 16
     non_local: bool = True
@@ -129,18 +129,16 @@ class AMMS(nn.Module):
     inner_features: int = 8
     reduction: int = 16
     image_skip: bool = True
-    channels: int = 3
     mean: tuple[float, ...] = DIV2K_MEAN
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
         lr = lr.astype(jnp.float32)
-        mean = mean_colour(self.mean, self.channels)
+        mean = mean_colour(self.mean)
         sizes = (1, 3, 5) if self.multi_scale else (3,)
         x = Conv(self.features, dtype=self.dtype, name="head")(lr - mean)
         x = ShallowFeatureBlock(dtype=self.dtype, name="shallow")(x)

@@ -50,6 +50,5 @@ def _sizes(name: str, scale: int) -> str:
         parameters, products = count_parameters(model), count_multiply_adds(model)
     except InputError:  # this network does not have this scale
         return "-"
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-    works_on = {1: "luma", 3: "RGB"}[channels]
+    works_on = {1: "luma", 3: "RGB"}[model.channels]
     return f"{works_on:<8}{parameters:>14,}{products / 1e9:>14,.1f} G"

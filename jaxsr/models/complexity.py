@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.extend import core
 
 from jaxsr.layers.block_loop import BlockLoop
+from jaxsr.models.base import Network
 from jaxsr.models.variables import abstract_variables
 
 # The output size for which papers print multiply-adds.
@@ -18,23 +18,22 @@ OUTPUT_HEIGHT, OUTPUT_WIDTH = 720, 1280
 _TRANSPOSED_CONV = "transposed_conv"
 
 
-def count_parameters(model: nn.Module) -> int:
+def count_parameters(model: Network) -> int:
     """Returns how many numbers the network learns; running averages are not learned."""
     params = abstract_variables(model).get("params", {})
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def count_multiply_adds(model: nn.Module) -> float:
+def count_multiply_adds(model: Network) -> float:
     """Returns the multiply-adds of one picture of 1280x720 pixels as output.
 
     Convolutions and matrix products count; biases, activations, pooling and the bicubic
     enlargement of a network's input do not. A transposed convolution counts the
     products with pixels that are there, not with the zeros between them.
     """
-    scale: int = getattr(model, "scale")  # noqa: B009 (no field of nn.Module)
-    channels: int = getattr(model, "channels")  # noqa: B009
+    scale = model.scale
     height, width = OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale)
-    lr = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
+    lr = jax.ShapeDtypeStruct((1, height, width, model.channels), jnp.float32)
     variables = abstract_variables(model)
     if hasattr(model, "block_loop"):  # the same products, and one block to trace
         model = model.clone(block_loop=BlockLoop(roll=True))

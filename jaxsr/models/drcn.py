@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.models.base import Network
 
 # He et al. (2015) for ReLU, untruncated.
 _he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -42,18 +43,16 @@ def _identity_init(key, shape, dtype=jnp.float32):
     return jnp.zeros(shape, dtype).at[k // 2, k // 2].set(jnp.eye(c, d, dtype=dtype))
 
 
-class DRCN(nn.Module):
+class DRCN(Network):
     """Embedding, recursive inference, shared reconstruction, weighted ensemble."""
 
-    scale: int
     features: int = 256
     recursions: int = 16
     channels: int = 1
-    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         def conv(features: int, name: str, kernel_init: Any = _he_init):
             return nn.Conv(

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
-from jaxsr.layers.upsampler import Upsampler
+from jaxsr.layers.upsampler import Upsampler, upsampling_steps
+from jaxsr.models.base import Network
 
 
 class ResidualBlock(nn.Module):
@@ -35,7 +36,7 @@ class ResidualBlock(nn.Module):
         return x + self.res_scale * y
 
 
-class EDSR(nn.Module):
+class EDSR(Network):
     """The full network: 32 blocks of 256 features (Fig. 3).
 
     Attributes:
@@ -44,22 +45,23 @@ class EDSR(nn.Module):
         image_range: the factor by which images in [0, 1] are enlarged inside.
     """
 
-    scale: int
     features: int = 256
     depth: int = 32
     res_scale: float = 0.1
     mean: tuple[float, ...] = DIV2K_MEAN
     image_range: float = 255.0
-    channels: int = 3
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
+    def check(self) -> None:
+        super().check()
+        upsampling_steps(self.scale)
+
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        mean = mean_colour(self.mean, self.channels)
+        mean = mean_colour(self.mean)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         x = shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
         blocks = [

@@ -4,35 +4,32 @@ Three convolutions on the LR image, the last with `scale**2` outputs per channel
 one pixel shuffle, at x4 too. Checked against yjn870/ESPCN-pytorch.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
+from jaxsr.models.base import Network
 
 # The paper states no initialisation; both are those of yjn870/ESPCN-pytorch.
 _HIDDEN_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _TAIL_INIT = nn.initializers.normal(0.001)
 
 
-class ESPCN(nn.Module):
+class ESPCN(Network):
     """Tanh network with a sub-pixel layer at its end (Fig. 1).
 
     Attributes:
         features: outputs of the first two convolutions.
     """
 
-    scale: int
     features: tuple[int, int] = (64, 32)
     channels: int = 1
-    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
         x = lr

@@ -8,8 +8,6 @@ pixel `i` lies on HR pixel `scale * i`. The paper's Caffe layer has the same ali
 and yields `scale - 1` fewer rows and columns at the bottom and right.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,25 +15,24 @@ from jaxtyping import Float
 
 from jaxsr.layers.prelu import PReLU
 from jaxsr.layers.transposed_convolution import TransposedConv
+from jaxsr.models.base import Network
 
 _DECONV_SIZE = 9
 # He initialisation in the fan-out form, as in yjn870/FSRCNN-pytorch.
 _HE_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-class FSRCNN(nn.Module):
+class FSRCNN(Network):
     """FSRCNN(d, s, m) with d = `features`, s = `shrink`, m = `depth` (Fig. 2)."""
 
-    scale: int
     features: int = 56
     shrink: int = 12
     depth: int = 4
     channels: int = 1
-    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
 

@@ -30,9 +30,9 @@ import numpy as np
 from flax.linen.initializers import Initializer
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.transposed_convolution import TransposedConv
+from jaxsr.models.base import Network
 
 _SLOPE = 0.2
 # He et al. (2015) for ReLU, untruncated.
@@ -105,27 +105,27 @@ class PyramidLevel(nn.Module):
         return x, enlarged + residual.astype(jnp.float32)
 
 
-class LapSRN(nn.Module):
+class LapSRN(Network):
     """The pyramid; fields and variants are explained at the top of the module.
 
-    Raises:
-        InputError: `scale` is 1; any other has its pyramid, the next power of two.
+    Any `scale` from 2 has its pyramid, the next power of two.
     """
 
-    scale: int
     features: int = 64
     depth: int = 10
     upsample_kernel: int = 3
     use_bias: bool = True
     channels: int = 1
-    dtype: Any = jnp.float32
+
+    def check(self) -> None:
+        super().check()
+        if self.scale < 2:
+            self.refuse("scale", f"expected at least 2, got {self.scale}")
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        if self.scale < 2:
-            raise InputError(f"lapsrn: scale must be at least 2, got {self.scale}")
         levels = (self.scale - 1).bit_length()
         stem_init: Initializer = nn.initializers.normal(1e-3)
         x = nn.Conv(

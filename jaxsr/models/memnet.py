@@ -34,6 +34,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.models.base import Network
 
 # He et al. (2015) for ReLU, untruncated: Caffe's "msra".
 _he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -92,19 +93,17 @@ class MemoryBlock(nn.Module):
         return conv("gate", 1)(norm_relu("gate_norm")(memory, train=train))
 
 
-class MemNet(nn.Module):
+class MemNet(Network):
     """Feature extraction, memory blocks, shared reconstruction, weighted ensemble."""
 
-    scale: int
     features: int = 64
     blocks: int = 6
     recursions: int = 6
     channels: int = 1
-    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         def conv(features: int, name: str, kernel_init: Any = _he_init):
             return nn.Conv(

@@ -5,15 +5,13 @@ is no convolution after the last block and no skip over the blocks; the output i
 to the bilinearly enlarged input.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
+from jaxsr.models.base import Network
 
 _UPSAMPLING_STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
 # A tenth of He's standard deviation, so that every residual starts small.
@@ -24,22 +22,22 @@ def _leaky_relu(x):
     return nn.leaky_relu(x, 0.1)
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Network):
     """3x3 convolutions only; leaky ReLU outside the residual blocks, ReLU inside."""
 
-    scale: int
     features: int = 64
     depth: int = 16
-    channels: int = 3
-    dtype: Any = jnp.float32
+
+    def check(self) -> None:
+        super().check()
+        if self.scale not in _UPSAMPLING_STEPS:
+            self.refuse("scale", f"expected one of 2, 3 or 4, got {self.scale}")
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        if self.scale not in _UPSAMPLING_STEPS:
-            raise InputError(f"MSRResNet has scales 2, 3 and 4, got {self.scale}")
 
         def conv(x, features: int, name: str):
             return nn.Conv(

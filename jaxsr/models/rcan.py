@@ -20,7 +20,8 @@ from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.channel_attention import ChannelAttention
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
-from jaxsr.layers.upsampler import Upsampler
+from jaxsr.layers.upsampler import Upsampler, upsampling_steps
+from jaxsr.models.base import Network
 
 
 class RCAB(nn.Module):
@@ -56,26 +57,27 @@ class ResidualGroup(nn.Module):
         return x + Conv(self.features, dtype=self.dtype, name="end")(y)
 
 
-class RCAN(nn.Module):
+class RCAN(Network):
     """Residual in residual (Fig. 2): `groups` groups of `depth` RCABs."""
 
-    scale: int
     features: int = 64
     groups: int = 10
     depth: int = 20
     reduction: int = 16
     mean: tuple[float, ...] = DIV2K_MEAN
     image_range: float = 255.0
-    channels: int = 3
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
+    def check(self) -> None:
+        super().check()
+        upsampling_steps(self.scale)
+
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        mean = mean_colour(self.mean, self.channels)
+        mean = mean_colour(self.mean)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         x = shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
         groups = [

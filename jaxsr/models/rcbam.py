@@ -38,6 +38,7 @@ from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.cbam import CBAM
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.prelu import PReLU
+from jaxsr.models.base import Network
 
 _CENTRE = 0.5
 
@@ -59,27 +60,29 @@ class ResidualDualAttentionBlock(nn.Module):
         return x + cbam(y)
 
 
-class RCBAM(nn.Module):
+class RCBAM(Network):
     """The first paper's network; the fields are explained at the top of the module.
 
     The channel gates pool over the whole picture, or over windows, so a tile of a
     picture comes out a little different from the same place in the whole.
     """
 
-    scale: int
     features: int = 64
     depth: int = 16
     reduction: int = 16
     feature_skip: bool = True
     image_skip: bool = True
     pool_size: int | None = None
-    channels: int = 3
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
+    def check(self) -> None:
+        super().check()
+        if self.pool_size is not None and self.pool_size % 4:
+            self.refuse("pool_size", f"expected a multiple of 4, got {self.pool_size}")
+
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
         head = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="head")

@@ -37,7 +37,8 @@ from jaxsr.layers.convolution import Conv
 from jaxsr.layers.mean_shift import DIV2K_MEAN, mean_colour
 from jaxsr.layers.non_local import NonLocal
 from jaxsr.layers.second_order_attention import SecondOrderAttention
-from jaxsr.layers.upsampler import Upsampler
+from jaxsr.layers.upsampler import Upsampler, upsampling_steps
+from jaxsr.models.base import Network
 
 _LARGEST_COVARIANCE = 1000  # pixels a side
 
@@ -79,26 +80,27 @@ class LSRAG(nn.Module):
         return x + Conv(self.features, dtype=self.dtype, name="end")(y)
 
 
-class SAN(nn.Module):
+class SAN(Network):
     """Non-locally enhanced residual groups with share-source skips (Fig. 1)."""
 
-    scale: int
     features: int = 64
     groups: int = 20
     depth: int = 10
     reduction: int = 16
     mean: tuple[float, ...] = DIV2K_MEAN
     image_range: float = 255.0
-    channels: int = 3
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
+    def check(self) -> None:
+        super().check()
+        upsampling_steps(self.scale)
+
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        mean = mean_colour(self.mean, self.channels)
+        mean = mean_colour(self.mean)
         x = (lr.astype(jnp.float32) - mean) * self.image_range
         shallow = Conv(self.features, dtype=self.dtype, name="head")(x)
         non_local = NonLocal(

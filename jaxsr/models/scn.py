@@ -39,8 +39,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.imaging import imresize_jnp
+from jaxsr.models.base import Network
 
 _PATCH = 5
 _BORDER = 6  # half the support of H and the patches (4), and of adding patches up (2)
@@ -149,29 +149,23 @@ class SCNStage(nn.Module):
         return mean + _conv(fine * combine, overlap)
 
 
-class SCN(nn.Module):
-    """The cascade; explained at the top of the module.
+class SCN(Network):
+    """The cascade; explained at the top of the module. Works on luma, from x2."""
 
-    Raises:
-        InputError: `scale` is 1, or `channels` is not 1.
-    """
-
-    scale: int
     atoms: int = 128
     channels: int = 1
-    dtype: Any = jnp.float32
+
+    def check(self) -> None:
+        super().check()
+        if self.scale < 2:
+            self.refuse("scale", f"expected at least 2, got {self.scale}")
+        if self.channels != 1:
+            self.refuse("channels", f"expected 1, for luma, got {self.channels}")
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        if self.scale < 2:
-            raise InputError(f"scn: scale must be at least 2, got {self.scale}")
-        if self.channels != 1 or lr.shape[-1] != 1:
-            raise InputError(
-                f"scn works on luma: channels must be 1, got {self.channels} and an "
-                f"image with {lr.shape[-1]}"
-            )
         stages = (self.scale - 1).bit_length()
         sr = lr.astype(jnp.float32)
         for i in range(stages):

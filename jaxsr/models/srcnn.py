@@ -12,8 +12,6 @@ Checked against yjn870/SRCNN-pytorch. Departs from the paper:
   all three layers starts from next to no signal; the authors trained for 8e8 updates.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -21,9 +19,10 @@ from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.convolution import Conv
+from jaxsr.models.base import Network
 
 
-class SRCNN(nn.Module):
+class SRCNN(Network):
     """Patch extraction, non-linear mapping, reconstruction (Fig. 2).
 
     Attributes:
@@ -31,15 +30,13 @@ class SRCNN(nn.Module):
         kernel_sizes: of the three convolutions, the paper's f1, f2, f3.
     """
 
-    scale: int
     features: tuple[int, int] = (64, 32)
     kernel_sizes: tuple[int, int, int] = (9, 5, 5)
     channels: int = 1
-    dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
         n1, n2 = self.features

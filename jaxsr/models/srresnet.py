@@ -21,11 +21,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.prelu import PReLU
+from jaxsr.models.base import Network
 
 _UPSAMPLING_STEPS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
@@ -66,22 +66,22 @@ class ResidualBlock(nn.Module):
         return x + y
 
 
-class SRResNet(nn.Module):
+class SRResNet(Network):
     """9x9 convolution, residual blocks, sub-pixel stages, 9x9 convolution (Fig. 4)."""
 
-    scale: int
     features: int = 64
     depth: int = 16
-    channels: int = 3
-    dtype: Any = jnp.float32
     block_loop: BlockLoop = BlockLoop()
 
-    @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
-    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
+    def check(self) -> None:
+        super().check()
         if self.scale not in _UPSAMPLING_STEPS:
-            raise InputError(f"SRResNet has scales 2, 3, 4 and 8, got {self.scale}")
+            self.refuse("scale", f"expected one of 2, 3, 4 or 8, got {self.scale}")
+
+    @nn.compact
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
+    ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         x = Conv(self.features, 9, dtype=self.dtype, name="head")(lr)
         x = shallow = PReLU(dtype=self.dtype, name="head_prelu")(x)
         blocks = [

@@ -6,18 +6,17 @@ A name is the path in the tree, `params/head/kernel`.
 import functools
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxsr.errors import InputError
+from jaxsr.models.base import Network
 
 
 @functools.lru_cache(maxsize=1)  # tracing a deep network takes seconds
-def abstract_variables(model: nn.Module) -> Any:
+def abstract_variables(model: Network) -> Any:
     """Returns what `model.init` would, `jax.ShapeDtypeStruct` in place of arrays."""
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
-    lr = jax.ShapeDtypeStruct((1, 16, 16, channels), jnp.float32)
+    lr = jax.ShapeDtypeStruct((1, 16, 16, model.channels), jnp.float32)
     return jax.eval_shape(model.init, jax.random.key(0), lr)
 
 

@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxsr.errors import InputError
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.mean_shift import mean_colour
+from jaxsr.models.base import Network
 
 # Whose bicubic -> how `imresize_jnp` comes to it.
 _BICUBIC: dict[str, dict[str, Any]] = {
@@ -33,7 +33,7 @@ _BICUBIC: dict[str, dict[str, Any]] = {
 _HE_INIT = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
-class VDSR(nn.Module):
+class VDSR(Network):
     """Bicubic plus a learned residual (Fig. 1).
 
     Attributes:
@@ -43,7 +43,6 @@ class VDSR(nn.Module):
         image_range: factor by which they see [0, 1] enlarged.
     """
 
-    scale: int
     features: int = 64
     depth: int = 20
     use_bias: bool = True
@@ -51,17 +50,17 @@ class VDSR(nn.Module):
     mean: tuple[float, ...] = (0.0,)
     image_range: float = 1.0
     channels: int = 1
-    dtype: Any = jnp.float32
+
+    def check(self) -> None:
+        super().check()
+        if self.bicubic not in _BICUBIC:
+            self.refuse("bicubic", f"expected matlab or torch, got {self.bicubic!r}")
 
     @nn.compact
-    def __call__(
-        self, lr: Float[jax.Array, "n h w c"], *, train: bool = False
+    def forward(
+        self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        if self.bicubic not in _BICUBIC:
-            raise InputError(
-                f"vdsr: bicubic must be matlab or torch, got {self.bicubic!r}"
-            )
 
         def conv(x, features: int, name: str):
             return nn.Conv(
@@ -76,7 +75,7 @@ class VDSR(nn.Module):
         bicubic = imresize_jnp(
             lr.astype(jnp.float32), self.scale, **_BICUBIC[self.bicubic]
         )
-        x = (bicubic - mean_colour(self.mean, self.channels)) * self.image_range
+        x = (bicubic - mean_colour(self.mean)) * self.image_range
         for i in range(self.depth - 1):
             x = nn.relu(conv(x, self.features, f"conv{i:02d}"))
         residual = conv(x, self.channels, f"conv{self.depth - 1:02d}")

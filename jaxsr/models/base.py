@@ -1,0 +1,122 @@
+"""The contract that every network keeps, as a class: `Network`."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any, NoReturn
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxsr.errors import InputError
+
+
+class Network(nn.Module):
+    """A network that enlarges pictures; each one writes `forward`.
+
+    `network(lr)` takes float images `[N, H, W, channels]` in [0, 1] and returns float32
+    `[N, scale*H, scale*W, channels]`, unclipped. Any H and W down to 1 pixel will do,
+    unless the network says otherwise.
+
+    Attributes:
+        scale: the factor, a whole number.
+        channels: 3 for RGB, 1 for networks that work on luma.
+        dtype: the compute type, float32 or bfloat16; parameters stay float32.
+    """
+
+    scale: int
+    channels: int = 3
+    dtype: Any = jnp.float32
+
+    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+        """Returns the enlarged images.
+
+        Args:
+            lr: see above.
+            train: a training step: intermediate predictions are sown into the
+                collection "supervision", batch normalisation takes the batch's
+                statistics.
+
+        Raises:
+            InputError: `lr` has not the type or shape that it must have, or a field not
+                such a value.
+        """
+        self.check()
+        expected = f"floats in [0, 1] of shape [N, H, W, {self.channels}]"
+        name = type(self).__name__
+        if lr.ndim != 4 or lr.shape[-1] != self.channels:
+            raise InputError(f"{name}: expected {expected}, got shape {list(lr.shape)}")
+        if not jnp.issubdtype(lr.dtype, jnp.floating):
+            raise InputError(f"{name}: expected {expected}, got {lr.dtype}")
+        return self.forward(lr, train=train)
+
+    def forward(self, lr: jax.Array, *, train: bool) -> jax.Array:
+        """What the network computes; `lr` is as the class says."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def check(self) -> None:
+        """Finds that the fields can be; networks with rules of their own add them.
+
+        Numbers of things are whole and at least 1.
+
+        Raises:
+            InputError: a field cannot have its value; the message names it.
+        """
+        for field in dataclasses.fields(self):
+            kinds = _simple_types(field.type)
+            if not kinds or field.name in ("parent", "name"):
+                continue
+            value = getattr(self, field.name)
+            values = value if isinstance(value, tuple) else (value,)
+            if not all(_is_allowed(item, kinds) for item in values):
+                words = " or ".join(_WORDS[kind] for kind in kinds)
+                self.refuse(field.name, f"expected {words}, got {value!r}")
+        mean = getattr(self, "mean", (0.0,))  # the colour that some subtract
+        if len(mean) not in (1, self.channels):
+            self.refuse("mean", f"expected {self.channels} values, got {len(mean)}")
+
+    def refuse(self, field: str, message: str) -> NoReturn:
+        """Raises InputError about a field."""
+        raise InputError(f"{type(self).__name__}: {field}: {message}")
+
+    @property
+    def receptive_radius(self) -> int | None:
+        """How many LR pixels away from an output pixel's own the network looks.
+
+        None if it looks at the whole picture, so that a tile comes out a little
+        different from the same place in the whole.
+        """
+        return None
+
+
+_WORDS: dict[type, str] = {
+    bool: "True or False",
+    int: "a whole number of at least 1",
+    float: "a finite number",
+    str: "a word",
+    types.NoneType: "None",
+}
+
+
+def _simple_types(annotation: Any) -> tuple[type, ...]:
+    """Returns the types that `_WORDS` knows, of `int`, `int | None`, `tuple[int]`."""
+    if annotation in _WORDS:
+        return (annotation,)
+    if annotation is Any:
+        return ()
+    kinds = [
+        kind for part in typing.get_args(annotation) for kind in _simple_types(part)
+    ]
+    return tuple(dict.fromkeys(kinds))
+
+
+def _is_allowed(value: Any, kinds: tuple[type, ...]) -> bool:
+    for kind in kinds:
+        if kind is float and type(value) in (int, float):
+            if math.isfinite(value):
+                return True
+        elif type(value) is kind and (kind is not int or value >= 1):
+            return True
+    return False
