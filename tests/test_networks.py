@@ -283,7 +283,6 @@ WRONG_FIELDS = [
     ("rcbam", {"features": True}, "features: expected a whole number"),
     ("edsr", {"res_scale": float("nan")}, "res_scale: expected a finite number"),
     ("srcnn", {"features": (64, 0)}, r"features: expected a whole .* got \(64, 0\)"),
-    ("amms", {"non_local": "yes"}, "non_local: expected True or False, got 'yes'"),
     ("scn", {"channels": 3}, "channels: expected 1, for luma, got 3"),
 ]
 

@@ -30,6 +30,10 @@ class Network(nn.Module):
     channels: int = 3
     dtype: Any = jnp.float32
 
+    if typing.TYPE_CHECKING:  # type checkers do not know that flax freezes modules
+
+        def __hash__(self) -> int: ...
+
     def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
         """Returns the enlarged images.
 
