@@ -195,7 +195,8 @@ def test_classic_score_rounds_the_luma_of_both():
     assert score(sr, hr, 3)["psnr"] == pytest.approx(expected, abs=1e-9)
     # Luma alone, in [0, 1] and off by less than half a level, is the same image.
     luma = (rgb_to_y(sr) + 0.4) / 255
-    assert score(luma, hr, 3)["psnr"] == pytest.approx(expected, abs=1e-9)
+    got = score(luma, hr, 3, luma=True)
+    assert got["psnr"] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -216,7 +217,7 @@ def test_score_of_the_original_is_perfect(protocol):
 
 def test_score_names_sizes_that_do_not_fit():
     hr = np.zeros((31, 41, 3), np.uint8)
-    with pytest.raises(InputError, match="SR image is 41x31, expected 40x30"):
+    with pytest.raises(InputError, match="SR image is 41x31, expected .* HR image, 41x31, cropped to .* 2: 40x30"):
         PROTOCOLS["rgb"].score(hr, hr, 2)
     with pytest.raises(InputError, match="16x16, expected at least 19x19"):
         PROTOCOLS["rgb"].score(hr[:16, :16], hr[:16, :16], 4)
@@ -239,3 +240,47 @@ def test_score_averages_a_colour_version_of_a_gray_original(protocol):
     hr, sr = _pair((26, 26, 1))
     score = PROTOCOLS[protocol].score
     assert score(np.repeat(sr, 3, axis=2), hr, 2) == score(sr, hr, 2)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_one_channel_is_the_same_picture_as_three_equal_ones(protocol, dtype):
+    score = PROTOCOLS[protocol].score
+    hr, sr = _pair((26, 26, 1))
+    peaks = {np.uint8: 1, np.uint16: 257, np.float32: np.float32(1 / 255)}
+    stored = [(image * peaks[dtype]).astype(dtype) for image in (hr, sr)]
+    in_three = [np.repeat(image, 3, axis=2) for image in stored]
+    for original in (stored[0], in_three[0]):
+        assert score(stored[0], original, 2)["psnr"] == float("inf")
+        assert score(in_three[0], original, 2)["psnr"] == float("inf")
+        one, three = (score(x[1], original, 2)["psnr"] for x in (stored, in_three))
+        assert one == pytest.approx(three, abs=1e-9)
+    inside = np.s_[2:-2, 2:-2]
+    expected = psnr(sr[inside], hr[inside])
+    assert score(stored[1], stored[0], 2)["psnr"] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_score_of_16_bits_is_that_of_8(protocol):
+    hr, sr = _pair((26, 26, 3))
+    score = PROTOCOLS[protocol].score
+    deep = sr.astype(np.uint16) * 257
+    assert score(deep, hr, 2) == score(sr, hr, 2)
+    assert score(deep, hr.astype(np.uint16) * 257, 2) == score(sr, hr, 2)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_score_refuses_what_is_no_image_of_the_original(protocol):
+    hr, sr = _pair((26, 26, 3))
+    score = PROTOCOLS[protocol].score
+    with pytest.raises(InputError, match="SR image is gray and the HR image is not"):
+        score(sr[..., :1], hr, 2)
+    for dtype in (np.int64, bool, np.complex64):
+        with pytest.raises(InputError, match="SR image is .*, expected uint8, uint16"):
+            score(sr.astype(dtype), hr, 2)
+    with pytest.raises(InputError, match=r"SR image has shape \[26, 26, 4\]"):
+        score(np.zeros((26, 26, 4)), hr, 2)
+    broken = np.zeros((26, 26, 3))
+    broken[3, 3] = np.nan
+    with pytest.raises(InputError, match="SR image holds values that are not finite"):
+        score(broken, hr, 2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsr.errors import InputError
 from jaxsr.models.base import Network
@@ -45,4 +46,23 @@ def check_variables(expected: Any, found: Any) -> None:
             raise InputError(
                 f"holds another network: {name} expected "
                 f"{expected.get(name, 'nothing')}, got {found.get(name, 'nothing')}"
+            )
+
+
+def check_finite(variables: Any) -> None:
+    """Raises InputError, naming the first such variable, where one is NaN or infinite.
+
+    A picture that such a network makes is worthless, and may not look it: NaN becomes
+    black when it is rounded to 8 bits.
+
+    Args:
+        variables: what `model.apply` takes, arrays of NumPy or JAX.
+    """
+    for name, leaf in by_name(variables).items():
+        # In float32: NumPy alone knows nothing of bfloat16.
+        finite = np.isfinite(np.asarray(leaf, np.float32))
+        if not finite.all():
+            raise InputError(
+                f"{name}: expected finite numbers, got {finite.size - finite.sum()} of "
+                f"{finite.size} that are NaN or infinite"
             )
