@@ -53,13 +53,14 @@ from jaxsr.imaging import (
 from jaxsr.inference import Device, Upscaler
 from jaxsr.metrics import Protocol, get_protocol, to_uint8
 from jaxsr.models.bicubic import Bicubic
-from jaxsr.models.variables import by_name
+from jaxsr.models.variables import by_name, check_finite
 
 # The order in which the field's tables print these sets.
 _COLUMNS = ("Set5", "Set14", "BSD100", "Urban100")
 
 # Folders named so are not the name of a set; the one above them is.
-_HR_FOLDERS = r"HR|GT|original"
+_SCALE = r"x\d+|\d+x|image_SRF_\d+"
+_HR_FOLDERS = rf"HR|GT|GTmod\d+|original|{_SCALE}"
 
 
 def evaluate(
@@ -91,19 +92,21 @@ def evaluate(
         name: of the network in the result; by default its class in lower case.
         data_dir: where the sets are; by default the environment's JAXSR_DATA_DIR.
         save_images: folder for the SR images as 8-bit PNG, `SET/X2/IMAGE.png`. They are
-            what was scored: under "classic", a luma network's are luma alone.
+            what was scored: under "classic", a luma network's are luma alone, which
+            `score_folders(..., luma=True)` scores.
         devices: of this process, to share the pictures among; by default all
             accelerators, or the upscaler's own CPU device.
         progress: show a progress bar on stderr where that is a terminal.
 
     Raises:
         InputError: unknown set or protocol, another scale than the network's, an image
-            too small to score.
+            too small to score, a parameter or an output that is not finite.
     """
     rules = get_protocol(protocol)
     if upscaler.scale != scale:
         raise InputError(f"the network enlarges x{upscaler.scale}, expected x{scale}")
     sources = _open(benchmarks, scale=scale, data_dir=data_dir)
+    check_finite(upscaler.variables)
     jobs = [(name, i) for name, source in sources.items() for i in range(len(source))]
     run = _on_any_device(upscaler, devices or _useful_devices(upscaler))
 
@@ -112,7 +115,7 @@ def evaluate(
         image, hr = sources[set_name].image_name(i), sources[set_name].hr(i)
         with _named(f"{set_name} {image}"):
             sr, tiled = _super_resolve(upscaler, rules, hr, run=run)
-            scores = rules.score(sr, hr, scale)
+            scores = rules.score(sr, hr, scale, luma=sr.shape[2] < hr.shape[2])
         if save_images is not None:
             target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -321,12 +324,13 @@ def score_folders(
     scale: int,
     protocol: str = "rgb",
     name: str | None = None,
+    luma: bool = False,
 ) -> dict[str, Any]:
     """Returns the result of SR pictures that any program made, paired by file name.
 
     See `pair_by_name` for the rule. The set is called as the HR folder, or as the one
-    above it where that is "HR", "GT" or "original"; the method as the SR folder, or as
-    the one above it where that is a scale ("X2").
+    above it where that is "HR", "GT", "original" or a scale ("X2"); the method as the
+    SR folder, or as the first above it that is neither a scale nor the set.
 
     Args:
         sr_dir: folder of upscaled pictures.
@@ -335,6 +339,8 @@ def score_folders(
         scale: the factor between LR and HR.
         protocol: "rgb" or "classic", see `jaxsr.metrics`.
         name: of the method in the result.
+        luma: whether one-channel SR pictures are the luma of colour ones, as the
+            networks of protocol "classic" make it, and not gray pictures.
 
     Raises:
         InputError: a missing or empty folder, an unreadable picture, pictures that do
@@ -346,10 +352,11 @@ def score_folders(
     images = {}
     for image, sr, hr in pair_by_name(list_images(sr_dir), list_images(hr_dir), scale):
         with _named(sr):
-            images[image] = rules.score(read_image8(sr), read_image8(hr), scale)
+            pictures = read_image8(sr), read_image8(hr)
+            images[image] = rules.score(*pictures, scale, luma=luma)
     set_name = _folder_name(hr_dir, _HR_FOLDERS)
     return {
-        "model": name or _folder_name(sr_dir, r"x\d+"),
+        "model": name or _folder_name(sr_dir, rf"{_SCALE}|{re.escape(set_name)}"),
         "scale": scale,
         "protocol": protocol,
         "parameters": None,
@@ -364,9 +371,12 @@ def score_folders(
 
 
 def _folder_name(folder: str | Path, uninformative: str) -> str:
+    """Returns the name of the folder, or of the first above it that says something."""
     folder = Path(folder).resolve()
-    passed_over = re.fullmatch(uninformative, folder.name, re.IGNORECASE)
-    return folder.parent.name if passed_over else folder.name
+    for each in (folder, *folder.parents):
+        if each.name and not re.fullmatch(uninformative, each.name, re.IGNORECASE):
+            return each.name
+    return folder.name
 
 
 def pair_by_name(

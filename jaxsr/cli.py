@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--json", metavar="FILE", help="write every number there; - is standard output"
     )
+    score.add_argument(
+        "--luma",
+        action="store_true",
+        help="one-channel pictures are the luma of colour ones, not gray",
+    )
     score.set_defaults(command=_score)
 
     data = commands.add_parser("data", help="look after data sets")
@@ -241,6 +246,7 @@ def _score(options: argparse.Namespace) -> None:
         options.hr_folder,
         scale=options.scale,
         protocol=options.protocol,
+        luma=options.luma,
     )
     # Standard output holds the table or the JSON, not both.
     print(

@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.models.variables import check_finite
 
 # A jax.Device, which type checkers take for a variable.
 Device = Any
@@ -88,7 +89,8 @@ class Upscaler:
             device: where the network runs; by default the first local device.
 
         Raises:
-            InputError: `tile` below 0 or below twice the `overlap`, negative `overlap`.
+            InputError: `tile` below 0 or below twice the `overlap`, negative `overlap`;
+                a variable that is NaN or infinite.
         """
         self.model = model
         self.scale: int = getattr(model, "scale")  # noqa: B009 (no field of nn.Module)
@@ -108,7 +110,9 @@ class Upscaler:
         self.device = jax.local_devices()[0] if device is None else device
         # Through the host: parameters of a training run may be spread over devices,
         # each of which would otherwise repeat the whole work.
-        self.variables = jax.device_put(jax.device_get(dict(variables)), self.device)
+        on_host = jax.device_get(dict(variables))
+        check_finite(on_host)
+        self.variables = jax.device_put(on_host, self.device)
 
     def on(self, device: Device) -> "Upscaler":
         """Returns the same upscaler on another device."""
@@ -145,7 +149,8 @@ class Upscaler:
                 last of 2 or 4 channels) is enlarged by bicubic interpolation.
 
         Raises:
-            InputError: another type or shape, or no pixels.
+            InputError: another type or shape, or no pixels; the network's output is not
+                finite.
         """
         image = np.asarray(image)
         if image.ndim == 2:
@@ -163,7 +168,10 @@ class Upscaler:
         peak = np.iinfo(image.dtype).max
         lr = image.astype(np.float32) / np.float32(peak)
         colours = 1 if image.shape[-1] < 3 else 3
-        sr = np.clip(self.run(lr[..., :colours]), 0.0, 1.0)
+        sr = self.run(lr[..., :colours])
+        if not np.isfinite(sr).all():  # rounded it would be a picture with black spots
+            raise InputError("the network made NaN or infinite pixels of this picture")
+        sr = np.clip(sr, 0.0, 1.0)
         sr = np.floor(sr * np.float32(peak) + 0.5).astype(image.dtype)
         if image.shape[-1] == colours:
             return sr

@@ -219,10 +219,10 @@ class Protocol:
             _check_image(image, name)
         whole, hr = hr, crop_to_multiple(hr, scale)
         if sr.shape[:2] != hr.shape[:2]:
-            cropped = f", cropped to a multiple of {scale}: {_size(hr)}"
+            cropped = f", {_size(whole)}, cropped to a multiple of {scale}"
             raise InputError(
-                f"the SR image is {_size(sr)}, expected the size of the HR image, "
-                f"{_size(whole)}{'' if hr.shape == whole.shape else cropped}"
+                f"the SR image is {_size(sr)}, expected {_size(hr)}: the HR image"
+                f"{'' if hr.shape == whole.shape else cropped}"
             )
         smallest = _SSIM_WINDOW + 2 * scale
         if min(hr.shape[:2]) < smallest:
@@ -235,8 +235,8 @@ class Protocol:
         elif hr.shape[2] == 3 and sr.shape[2] == 1 and not luma:
             if (hr != hr[..., :1]).any():
                 raise InputError(
-                    "the SR image is gray and the HR image is not, expected an SR "
-                    "image in colour (or its luma, said to be luma)"
+                    "the SR image is gray and the HR image is not, expected "
+                    "colours (luma alone is scored by --luma)"
                 )
             sr = np.repeat(sr, 3, axis=2)
         a, b = (self.luma(image)[scale:-scale, scale:-scale] for image in (sr, hr))

@@ -1,13 +1,16 @@
 """Networks and folders of pictures over benchmark sets, against published numbers."""
 
 import functools
+import itertools
 import json
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxsr import models
 from jaxsr.benchmark import (
@@ -158,7 +161,7 @@ def test_evaluate_saves_the_images_it_scored(photos, tmp_path, model, protocol):
     saved = tmp_path / "out/mine/X2"
     is_luma_alone = protocol == "classic"
     assert read_image(saved / "one.png").shape == (44, 46, 1 if is_luma_alone else 3)
-    again = score_folders(saved, photos, scale=2, protocol=protocol)
+    again = score_folders(saved, photos, scale=2, protocol=protocol, luma=is_luma_alone)
     assert _numbers(again) == _numbers(result)
 
 
@@ -237,6 +240,48 @@ def test_score_folders_names_the_picture_whose_size_does_not_fit(photos, tmp_pat
         write_image(sr / hr.name, read_image(hr))
     with pytest.raises(InputError, match=r"sr/one\.png: .* 46x45, expected 46x44"):
         score_folders(sr, photos, scale=2)
+
+
+@pytest.mark.parametrize(
+    ("sr", "hr", "method", "set_name"),
+    [
+        ("RCAN/Set5/x2", "Set5/HR", "RCAN", "Set5"),
+        ("RCAN/x2/Set5", "Set5", "RCAN", "Set5"),
+        ("RCAN/Set5", "data/Set5/HR/X2", "RCAN", "Set5"),
+        ("out/X2", "Set5/GTmod12", "out", "Set5"),
+        ("RCAN_Set5/2x", "set5/image_SRF_2", "RCAN_Set5", "set5"),
+    ],
+)
+def test_score_folders_finds_the_names_of_method_and_set(
+    photos, tmp_path, sr, hr, method, set_name
+):
+    for root, folder in (("a", sr), ("b", hr)):
+        (tmp_path / root / folder).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(photos, tmp_path / root / folder)
+    result = score_folders(tmp_path / "a" / sr, tmp_path / "b" / hr, scale=1)
+    assert (result["model"], *result["benchmarks"]) == (method, set_name)
+
+
+@pytest.mark.parametrize("modes", [*itertools.product(("L", "RGB"), repeat=2)])
+def test_score_folders_of_gray_in_one_and_three_channels(tmp_path, modes):
+    gray = Image.effect_noise((40, 30), 60)
+    for folder, mode in zip(("sr", "hr"), modes, strict=True):
+        (tmp_path / folder).mkdir()
+        gray.convert(mode).save(tmp_path / folder / "a.png")
+    result = score_folders(tmp_path / "sr", tmp_path / "hr", scale=2)
+    assert result["benchmarks"][tmp_path.name]["psnr"] == np.inf
+
+
+@pytest.mark.parametrize("protocol", ["rgb", "classic"])
+def test_evaluate_refuses_a_parameter_that_is_not_finite(photos, protocol):
+    upscaler = _network("espcn")
+    bias = upscaler.variables["params"]["conv2"]["bias"]
+    upscaler.variables["params"]["conv2"]["bias"] = bias.at[3].set(np.nan)
+    message = "params/conv2/bias: expected finite numbers, got 1 of"
+    with pytest.raises(InputError, match=message):
+        evaluate(upscaler, [f"folder:{photos}"], scale=2, protocol=protocol)
+    with pytest.raises(InputError, match=message):
+        Upscaler(upscaler.model, upscaler.variables)
 
 
 def test_score_folders_names_a_missing_folder(photos, tmp_path):

@@ -217,7 +217,7 @@ def test_score_of_the_original_is_perfect(protocol):
 
 def test_score_names_sizes_that_do_not_fit():
     hr = np.zeros((31, 41, 3), np.uint8)
-    with pytest.raises(InputError, match="SR image is 41x31, expected .* HR image, 41x31, cropped to .* 2: 40x30"):
+    with pytest.raises(InputError, match="is 41x31, expected 40x30: the HR image, 41"):
         PROTOCOLS["rgb"].score(hr, hr, 2)
     with pytest.raises(InputError, match="16x16, expected at least 19x19"):
         PROTOCOLS["rgb"].score(hr[:16, :16], hr[:16, :16], 4)
@@ -247,8 +247,8 @@ def test_score_averages_a_colour_version_of_a_gray_original(protocol):
 def test_one_channel_is_the_same_picture_as_three_equal_ones(protocol, dtype):
     score = PROTOCOLS[protocol].score
     hr, sr = _pair((26, 26, 1))
-    peaks = {np.uint8: 1, np.uint16: 257, np.float32: np.float32(1 / 255)}
-    stored = [(image * peaks[dtype]).astype(dtype) for image in (hr, sr)]
+    peaks = {np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}
+    stored = [(image.astype(float) * peaks[dtype]).astype(dtype) for image in (hr, sr)]
     in_three = [np.repeat(image, 3, axis=2) for image in stored]
     for original in (stored[0], in_three[0]):
         assert score(stored[0], original, 2)["psnr"] == float("inf")

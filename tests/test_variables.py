@@ -2,11 +2,17 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
 from jaxsr.models import Network, create
-from jaxsr.models.variables import abstract_variables, by_name, check_variables
+from jaxsr.models.variables import (
+    abstract_variables,
+    by_name,
+    check_finite,
+    check_variables,
+)
 
 
 def tiny(**fields) -> Network:
@@ -38,3 +44,13 @@ def test_check_variables_names_the_first_that_differs(found, message):
     check_variables(expected, expected)
     with pytest.raises(InputError, match=f"holds another network: {message}"):
         check_variables(expected, abstract_variables(tiny(**found)))
+
+
+def test_check_finite_names_the_tensor():
+    for value in (np.nan, np.inf):
+        for dtype in (np.float32, np.float16, jnp.bfloat16):
+            good, bad = np.zeros((2, 3), dtype), np.zeros((2, 3), dtype)
+            bad[1, 2] = value
+            check_finite({"params": {"head": {"kernel": good}}})
+            with pytest.raises(InputError, match="params/head/bias: .* got 1 of 6"):
+                check_finite({"params": {"head": {"bias": bad, "kernel": good}}})
