@@ -1,16 +1,29 @@
 """Images: MATLAB's resize and colour, files in and out. NumPy and JAX, no network."""
 
+from jaxsr.imaging.alpha import fill_transparent
 from jaxsr.imaging.colour import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
-from jaxsr.imaging.files import list_images, read_image, read_image8, write_image
+from jaxsr.imaging.files import (
+    check_writable,
+    list_images,
+    read_image,
+    read_image8,
+    read_picture,
+    write_image,
+)
+from jaxsr.imaging.metadata import Metadata
 from jaxsr.imaging.resize import crop_to_multiple, imresize, imresize_jnp
 
 __all__ = [
+    "Metadata",
+    "check_writable",
     "crop_to_multiple",
+    "fill_transparent",
     "imresize",
     "imresize_jnp",
     "list_images",
     "read_image",
     "read_image8",
+    "read_picture",
     "rgb_to_y",
     "rgb_to_ycbcr",
     "write_image",
