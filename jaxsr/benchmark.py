@@ -151,7 +151,9 @@ def _open(
     sources: dict[str, Source] = {}
     for each in benchmarks:
         source = (
-            open_benchmark(each, data_dir=data_dir) if isinstance(each, str) else each
+            open_benchmark(each, data_dir=data_dir, scale=scale)
+            if isinstance(each, str)
+            else each
         )
         # A folder is called by its name; its whole path would break tables and files.
         name = source.name

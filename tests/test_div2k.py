@@ -111,3 +111,24 @@ def test_div2k_prepared_in_another_format(div2k_dir, tmp_path):
     )
     with pytest.raises(InputError, match="expected array_record: remove that folder"):
         open_source("div2k", data_dir=tmp_path).hr(0)
+
+
+def test_div2k_opens_at_the_scale_of_the_run(tmp_path, monkeypatch):
+    opened = []
+
+    def prepare(scale, data_dir):
+        opened.append(scale)
+        return [{"hr": photo(1), "lr": photo(0)}] * IMAGES
+
+    monkeypatch.setattr("jaxsr.data.div2k._prepare", prepare)
+    source = open_source("div2k[1:]", scale=3)
+    assert len(source) == IMAGES - 1
+    assert source.at_scale(3) is source
+    assert open_source("t91+div2k[:2]", data_dir=_t91(tmp_path), scale=3).hr(1).any()
+    assert set(opened) == {3}
+
+
+def _t91(folder: Path) -> Path:
+    (folder / "T91").mkdir()
+    Image.fromarray(photo(0)).save(folder / "T91/t1.png")
+    return folder

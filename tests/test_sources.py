@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxsr.data import Source, open_benchmark, open_source
+from jaxsr.data.pairs import read_pair
 from jaxsr.errors import InputError
 from jaxsr.imaging import write_image
 
@@ -41,6 +42,17 @@ def test_open_source_folder_of_images(tmp_path):
         ("DIV2K_train_HR", "DIV2K_train_LR_bicubic/X2", "0001x2.png"),
         ("HR", "LR_bicubic/X2", "0001x2.png"),
         ("HR", "LR_bicubic/X2", "0001.png"),
+        ("HR", "LR_bicubic/x2", "0001.png"),
+        ("HR", "LR_unknown/X2", "0001x2.png"),
+        ("HR", "LR", "0001x2.png"),
+        ("HR", "LR", "0001.png"),
+        ("HR", "LR/2", "0001_LR.png"),
+        ("HR", "LQ", "0001.png"),
+        ("HR", "LR_x2", "0001.png"),
+        ("GT", "LRbicx2", "0001.png"),
+        ("hr", "lr/2x", "0001.png"),
+        ("train_HR", "train_LR", "0001_x2.png"),
+        ("DIV2K_train_HR", "DIV2K_train_LR_mild", "0001x2m.png"),
     ],
 )
 def test_open_source_folder_with_lr(tmp_path, hr, lr, lr_name):
@@ -49,7 +61,55 @@ def test_open_source_folder_with_lr(tmp_path, hr, lr, lr_name):
     for spec in (f"folder:{tmp_path}", f"folder:{tmp_path / hr}"):
         source = open_source(spec)
         np.testing.assert_array_equal(source.lr(0, 2), low)
+        assert source.lr_origin(2) == str((tmp_path / hr).parent / lr)
         assert source.lr(0, 3) is None
+        assert source.lr_origin(3) == "made by the exact bicubic"
+
+
+@pytest.mark.parametrize("lr", ["photos/LR", "photos_LR"])
+def test_lr_of_a_plain_folder(tmp_path, lr):
+    write_noise(tmp_path / "photos/a.png")
+    low = write_noise(tmp_path / lr / "a.png", 6, 5)
+    source = open_source(f"folder:{tmp_path}/photos")
+    np.testing.assert_array_equal(source.lr(0, 2), low)
+    assert source.lr(0, 3) is None
+
+
+def test_lr_of_several_degradations(tmp_path):
+    write_noise(tmp_path / "HR/a.png")
+    low = write_noise(tmp_path / "LR_bicubic/X2/a.png", 6, 5)
+    write_noise(tmp_path / "LR_unknown/X2/a.png", 6, 5, seed=1)
+    source = open_source(f"folder:{tmp_path}")
+    np.testing.assert_array_equal(source.lr(0, 2), low)
+    write_noise(tmp_path / "LR_mild/a.png", 4, 4)
+    write_noise(tmp_path / "LR_wild/X3/a.png", 4, 4)
+    with pytest.raises(InputError, match=r"several folders .* x3, .*mild and .*wild"):
+        source.lr(0, 3)
+
+
+@pytest.mark.parametrize("twice", ["a.bmp", "ax2.png", "a_LR.png"])
+def test_two_lr_of_one_image(tmp_path, twice):
+    write_noise(tmp_path / "HR/a.png")
+    write_noise(tmp_path / "LR/X2/a.png", 6, 5)
+    write_noise(tmp_path / f"LR/X2/{twice}", 6, 5)
+    with pytest.raises(InputError, match=r"X2: both a.* and a.* are the LR image of a"):
+        open_source(f"folder:{tmp_path}").lr(0, 2)
+
+
+def test_lr_of_no_scale(tmp_path):
+    write_noise(tmp_path / "HR/a.png")
+    write_noise(tmp_path / "LR/a.png", 5, 9)
+    source = open_source(f"folder:{tmp_path}")
+    with pytest.raises(InputError, match="HR and LR of a do not pair at x2"):
+        read_pair(source, 0, scale=2)
+
+
+@pytest.mark.parametrize("names", [("a.png", "ax2.png"), ("a_HR.png", "a_LR.png")])
+def test_lr_among_hr(tmp_path, names):
+    for name in names:
+        write_noise(tmp_path / name)
+    with pytest.raises(InputError, match="looks like an LR image among HR images"):
+        open_source(f"folder:{tmp_path}")
 
 
 def test_open_source_folder_with_two_hr_folders(tmp_path):

@@ -70,7 +70,9 @@ def is_benchmark(name: str) -> bool:
     return name.lower() in _BY_LOWER_CASE
 
 
-def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
+def open_benchmark(
+    name: str, *, data_dir: str | Path | None = None, scale: int | None = None
+) -> Source:
     """Returns the benchmark set of that name.
 
     Args:
@@ -78,6 +80,7 @@ def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
             that the source "sample" leaves out), "folder:PATH", or training images
             that a run holds out, such as "bsd200[:10]".
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
+        scale: see `open_source`.
 
     Raises:
         InputError: there is no such set, its images are not there, or some are missing
@@ -90,7 +93,7 @@ def open_benchmark(name: str, *, data_dir: str | Path | None = None) -> Source:
         source.name = name
         return source
     if is_source(name):
-        return open_source(name, data_dir=data_dir)
+        return open_source(name, data_dir=data_dir, scale=scale)
     if not is_benchmark(name):
         raise InputError(
             f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample, "

@@ -145,11 +145,11 @@ def check_source(
         InputError: there is no such source, or nothing in it.
     """
     opener = open_benchmark if is_benchmark(spec) else open_source
-    source = opener(spec, data_dir=data_dir)
+    source = opener(spec, data_dir=data_dir, scale=scale)
     if scale is not None:
         scales = (scale,)
     else:
-        scales = (2, 3, 4) if source.at_scale(2) is source else (2,)
+        scales = (2, 3, 4) if source.at_scale(3) is source else (2,)
 
     report = SourceReport(source.name)
     for scale in scales:

@@ -58,7 +58,12 @@ class Div2k(Source):
             )
         return self._open()[index]["lr"]
 
+    def lr_origin(self, scale: int) -> str:
+        return f"those of DIV2K, bicubic x{scale}"
+
     def at_scale(self, scale: int) -> Source:
+        if scale == self._scale:
+            return self
         return Div2k(scale=scale, data_dir=self._data_dir)
 
     def _open(self) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxsr.data.lr_files import check_apart, find_lr
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image8
 
@@ -49,8 +50,15 @@ _SAMPLE_TRAIN = (
 _SAMPLE_EVAL = ("chelsea.png", "coffee.png")
 
 
+# Folders of HR images, such as HR, DIV2K_train_HR and GT.
+_HR_FOLDER = re.compile(r"(.*[_-])?(HR|GT)", re.IGNORECASE)
+
 # "bsd200[10:]": a part of a source.
 _PART = re.compile(r"(?P<source>.+)\[(?P<start>\d*):(?P<stop>\d*)\]")
+
+
+MADE_HERE = "made by the exact bicubic"
+"""What `Source.lr_origin` says of a source that ships no LR images."""
 
 
 class Source(abc.ABC):
@@ -73,6 +81,11 @@ class Source(abc.ABC):
         """Returns the shipped LR of image `index`, uint8, or None if there is none."""
         del index, scale
         return None
+
+    def lr_origin(self, scale: int) -> str:
+        """Returns in a few words where LR images of this scale come from."""
+        del scale
+        return MADE_HERE
 
     def at_scale(self, scale: int) -> "Source":
         """Returns the source to read pairs of this scale from.
@@ -100,12 +113,13 @@ class FolderSource(Source):
         paths = [p for p in list_images(folder) if p.stem.endswith(suffix)]
         self._paths = {p.stem.removesuffix(suffix): p for p in paths}
         self._names = list(self._paths)
+        check_apart(paths)
         if not paths:
             raise InputError(f"{folder}: no image named *{suffix}")
         if len(self._names) < len(paths):
             twice = next(p for p in paths if p not in self._paths.values())
             raise InputError(f"{twice}: another image of {folder} has the same name")
-        self._lr_paths: dict[int, dict[str, Path] | None] = {}
+        self._lr_paths: dict[int, dict[str, Path]] = {}
 
     def __len__(self) -> int:
         return len(self._names)
@@ -117,43 +131,17 @@ class FolderSource(Source):
         return read_image8(self._paths[self._names[index]])
 
     def lr(self, index: int, scale: int) -> np.ndarray | None:
+        paths = self._lr_files(scale)
+        return read_image8(paths[self._names[index]]) if paths else None
+
+    def lr_origin(self, scale: int) -> str:
+        paths = self._lr_files(scale)
+        return str(next(iter(paths.values())).parent) if paths else MADE_HERE
+
+    def _lr_files(self, scale: int) -> dict[str, Path]:
         if scale not in self._lr_paths:
-            self._lr_paths[scale] = self._pair(scale)
-        paths = self._lr_paths[scale]
-        return None if paths is None else read_image8(paths[self._names[index]])
-
-    def lr_folder(self, scale: int) -> Path | None:
-        """Returns where LR files of this scale lie, None if there is no such folder."""
-        if self.folder.name == "HR":
-            folder = self.folder.parent / "LR_bicubic" / f"X{scale}"
-        elif self.folder.name.endswith("_HR"):
-            set_name = self.folder.name.removesuffix("_HR")
-            folder = self.folder.parent / f"{set_name}_LR_bicubic" / f"X{scale}"
-        else:
-            return None
-        return folder if folder.is_dir() else None
-
-    def _pair(self, scale: int) -> dict[str, Path] | None:
-        folder = self.lr_folder(scale)
-        if folder is None:
-            return None
-        # The LR file of 0001.png is 0001x2.png (DIV2K), or 0001.png.
-        found = {p.stem: p for p in list_images(folder)}
-        paths = {}
-        for name in self._names:
-            path = found.pop(f"{name}x{scale}", None) or found.pop(name, None)
-            if path is None:
-                raise InputError(
-                    f"{folder}: no LR image for {self._paths[name].name}, expected "
-                    f"{name}x{scale}{self._paths[name].suffix}"
-                )
-            paths[name] = path
-        if found:
-            raise InputError(
-                f"{next(iter(found.values()))}: no HR image in {self.folder} pairs "
-                f"with this LR image"
-            )
-        return paths
+            self._lr_paths[scale] = find_lr(self.folder, self._paths, scale)
+        return self._lr_paths[scale]
 
 
 class SumSource(Source):
@@ -185,6 +173,9 @@ class SumSource(Source):
         part, index = self._locate(index)
         return part.lr(index, scale)
 
+    def lr_origin(self, scale: int) -> str:
+        return ", ".join(dict.fromkeys(part.lr_origin(scale) for part in self._parts))
+
     def at_scale(self, scale: int) -> Source:
         parts = [part.at_scale(scale) for part in self._parts]
         unchanged = all(a is b for a, b in zip(parts, self._parts, strict=True))
@@ -214,6 +205,9 @@ class SliceSource(Source):
 
     def lr(self, index: int, scale: int) -> np.ndarray | None:
         return self._whole.lr(self._start + index, scale)
+
+    def lr_origin(self, scale: int) -> str:
+        return self._whole.lr_origin(scale)
 
     def at_scale(self, scale: int) -> Source:
         whole = self._whole.at_scale(scale)
@@ -253,26 +247,31 @@ class SampleSource(Source):
             return read_image8(path)
 
 
-def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
+def open_source(
+    spec: str, *, data_dir: str | Path | None = None, scale: int | None = None
+) -> Source:
     """Returns the source of that name.
 
     Args:
         spec: "div2k", "t91", "bsd200", "bsds500_test", "sample", "sample-eval",
             "folder:PATH", or several of them joined by "+". A folder holds images, or
-            HR images in `HR` or `*_HR` with LR images in `LR_bicubic/X2` or
-            `*_LR_bicubic/X2` beside it, the layout of DIV2K. A part of a source is
-            "bsd200[:10]" or "bsd200[10:]", as in Python: images by number, in the
-            order of their names.
+            HR images in `HR` or `*_HR` with LR images beside it, see
+            `jaxsr.data.lr_files`. A part of a source is "bsd200[:10]" or "bsd200[10:]",
+            as in Python: images by number, in the order of their names.
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
+        scale: what pairs will be read at, as if by `Source.at_scale`; of sets that come
+            once for each scale no other one is then asked for.
 
     Raises:
         InputError: there is no such source, or its images are not there.
     """
     parts = _split_sum(spec)
     if len(parts) > 1:
-        return SumSource([open_source(part, data_dir=data_dir) for part in parts])
+        return SumSource(
+            [open_source(p, data_dir=data_dir, scale=scale) for p in parts]
+        )
     if part := _PART.fullmatch(spec):
-        whole = open_source(part["source"], data_dir=data_dir)
+        whole = open_source(part["source"], data_dir=data_dir, scale=scale)
         return SliceSource(
             whole, int(part["start"] or 0), int(part["stop"] or len(whole))
         )
@@ -285,7 +284,7 @@ def open_source(spec: str, *, data_dir: str | Path | None = None) -> Source:
     if spec == "div2k":
         from jaxsr.data.div2k import Div2k  # needs tensorflow-datasets
 
-        return Div2k(data_dir=data_dir)
+        return Div2k(scale=scale or 2, data_dir=data_dir)
     if spec in _TRAINING_SETS:
         folder = find_folder(
             spec, _TRAINING_SETS[spec], _PUBLISHED[spec], data_dir=data_dir
@@ -306,7 +305,7 @@ def open_folder(spec: str) -> FolderSource:
     inside = [
         child
         for child in sorted(folder.iterdir())
-        if child.is_dir() and (child.name == "HR" or child.name.endswith("_HR"))
+        if child.is_dir() and _HR_FOLDER.fullmatch(child.name)
     ]
     if len(inside) > 1:
         choices = " or ".join(f"folder:{child}" for child in inside)

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxsr.data.device_pipeline import DoesNotFitError, draw_batch, load_images
 from jaxsr.data.sources import Source
 from jaxsr.errors import InputError
-from jaxsr.processes import is_first
+from jaxsr.processes import gather, is_first
 from jaxsr.training.loop import RunSteps
 from jaxsr.training.mesh import shard_batch
 from jaxsr.training.step import Step, map_step, map_steps
@@ -124,15 +124,23 @@ def open_pipeline(
         return from_device()
     if pipeline == "tfdata":
         return from_tfdata()
+    # Batches of the two differ: what one process cannot do, none does.
     if mesh.devices.flat[0].platform == "cpu":
-        return from_tfdata() if _has_tensorflow() else from_device()
+        return from_tfdata() if all(gather(_has_tensorflow())) else from_device()
+    on_device, reason = None, None
     try:
-        return from_device()
+        on_device = from_device()
     except DoesNotFitError as error:
-        if not _has_tensorflow():
-            raise
-        _log.info("%s", error)
-        return from_tfdata()
+        reason = error
+    answers = gather([on_device is not None, _has_tensorflow()])
+    if on_device is not None and all(fits for fits, _ in answers):
+        return on_device
+    if not all(has_tensorflow for _, has_tensorflow in answers):
+        raise reason or InputError(
+            "data.pipeline: the images do not fit on the device of another process"
+        )
+    _log.info("%s", reason or "the images do not fit on another process's device")
+    return from_tfdata()
 
 
 def _has_tensorflow() -> bool:

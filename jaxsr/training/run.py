@@ -121,10 +121,14 @@ def _train(
         ema_decay=config.train.ema_decay,
         supervision_weight=config.train.supervision_weight,
     )
-    source = source or open_source(config.data.train, data_dir=config.data.data_dir)
+    # Opened at the run's scale: some sets are published once for each.
+    at_hand = {"data_dir": config.data.data_dir, "scale": config.model.scale}
+    source = source or open_source(config.data.train, **at_hand)
+    source = source.at_scale(config.model.scale)
     get_protocol(config.eval.protocol)
     for name in benchmark_names(config):
-        open_benchmark(name, data_dir=config.data.data_dir)
+        open_benchmark(name, **at_hand)
+    _log.info("LR images of %s: %s", source.name, source.lr_origin(config.model.scale))
 
     with contextlib.ExitStack() as resources:
         checkpoints = resources.enter_context(

@@ -1,0 +1,207 @@
+"""LR files that lie beside a folder of HR images, in the layouts that people have.
+
+    DIV2K_train_HR/0001.png     DIV2K_train_LR_bicubic/X2/0001x2.png
+    HR/0001.png                 LR/x2/0001.png
+    HR/0001.png                 LR/0001x2.png
+    GT/0001.png                 LRbicx2/0001.png
+
+An LR folder is called as the HR folder is, LR or LQ in place of HR or GT, with anything
+behind it; or it lies inside the HR folder. Its files may lie in folders of their scale,
+or its name or theirs may say the scale; where nothing does, their sizes do.
+
+Whatever looks like LR images is used or refused, never passed over.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import list_images
+from jaxsr.imaging.files import SUFFIXES
+
+_HR_WORD = re.compile(
+    r"(?<![a-z])(HR|GT(mod\d+)?|original)(?![a-z])|HR$", re.IGNORECASE
+)
+_SCALE_FOLDER = re.compile(r"x?(\d)x?", re.IGNORECASE)
+_SCALE_ENDING = re.compile(r"x(\d)$", re.IGNORECASE)
+
+# Nothing but these scales is looked for where only sizes tell.
+_SCALES = range(2, 17)
+
+
+def find_lr(
+    hr_folder: Path, hr_paths: Mapping[str, Path], scale: int
+) -> dict[str, Path]:
+    """Returns the LR file of each image, by its name; none if there are no LR images.
+
+    Args:
+        hr_folder: where the HR files lie.
+        hr_paths: the HR file of each image, by the image's name.
+        scale: the factor between them.
+
+    Raises:
+        InputError: several folders of LR images, none of them by bicubic; an image
+            without an LR file or with two; an LR file without an image; LR files whose
+            sizes fit no scale.
+    """
+    found = {}
+    for folder in _lr_folders(hr_folder):
+        for place, files in _files_of_scale(folder, hr_paths, scale):
+            found[place] = files
+    if len(found) > 1:
+        # DIV2K's other degradations lie beside the bicubic that all tables are of.
+        bicubic = {p: f for p, f in found.items() if "bicubic" in str(p).lower()}
+        if len(bicubic) != 1:
+            raise InputError(
+                f"{hr_folder}: several folders hold LR images of x{scale}, expected "
+                f"one: {' and '.join(map(str, found))}"
+            )
+        found = bicubic
+    return _pair(hr_folder, hr_paths, scale, *found.popitem()) if found else {}
+
+
+def check_apart(paths: Sequence[Path]) -> None:
+    """Raises InputError if LR images lie among HR images, as `a_LR.png` and `ax2.png`.
+
+    Training on small images as if they were originals would go unnoticed.
+    """
+    stems = {path.stem.lower() for path in paths}
+    for path in paths:
+        stem = path.stem.lower()
+        scaled = re.fullmatch(r"(.+?)[_-]?x[2348]", stem)
+        of_pair = stem.endswith("_lr") and f"{stem[:-3]}_hr" in stems
+        if of_pair or (scaled and scaled[1] in stems):
+            raise InputError(
+                f"{path}: looks like an LR image among HR images, expected them in "
+                "folders of their own, HR and LR"
+            )
+
+
+def _lr_folders(hr_folder: Path) -> list[Path]:
+    """Returns the folders of LR images that belong to a folder of HR images."""
+    inside = re.compile(r"L[RQ]([^a-z].*|bic.*|x\d)?", re.IGNORECASE)
+    folders = [p for p in _folders(hr_folder) if inside.fullmatch(p.name)]
+    name, words = hr_folder.name, [*_HR_WORD.finditer(hr_folder.name)]
+    if words:
+        start, end = words[-1].span()
+        before, behind = re.escape(name[:start]), re.escape(name[end:])
+        beside = rf"{before}L[RQ]{behind}([^a-z].*|bic.*|x\d)?"
+    else:
+        beside = rf"{re.escape(name)}[_-]?L[RQ]([^a-z].*|bic.*|x\d)?"
+    pattern = re.compile(beside, re.IGNORECASE)
+    folders += [p for p in _folders(hr_folder.parent) if pattern.fullmatch(p.name)]
+    return folders
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir())
+
+
+def _files_of_scale(
+    folder: Path, hr_paths: Mapping[str, Path], scale: int
+) -> list[tuple[Path, list[Path]]]:
+    """Returns the places in an LR folder that hold files of this scale."""
+    by_scale = [
+        (match, child)
+        for child in _folders(folder)
+        if (match := _SCALE_FOLDER.fullmatch(child.name))
+    ]
+    places = [child for match, child in by_scale if int(match[1]) == scale]
+    named = _SCALE_ENDING.search(folder.name)
+    has_files = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+    if has_files or not by_scale:
+        if named is None or int(named[1]) == scale:
+            places.append(folder)
+    found = []
+    for place in places:
+        files = list_images(place)
+        if place is folder and named is None:
+            files = _of_scale(files, hr_paths, scale)
+        if files:
+            found.append((place, files))
+    return found
+
+
+def _of_scale(
+    files: list[Path], hr_paths: Mapping[str, Path], scale: int
+) -> list[Path]:
+    """Returns the files that are for this scale, by their names or their sizes."""
+    kept = []
+    for path in files:
+        image, held = _read_name(path.stem, hr_paths)
+        if held is None and image is not None:
+            fitting = _fitting_scales(hr_paths[image], path)
+            # What fits no scale at all is kept: reading it says what is wrong.
+            held = scale if scale in fitting or not fitting else min(fitting)
+        if held in (None, scale):
+            kept.append(path)
+    return kept
+
+
+def _fitting_scales(hr: Path, lr: Path) -> list[int]:
+    try:
+        with Image.open(hr) as large, Image.open(lr) as small:
+            sides = [*zip(large.size, small.size, strict=True)]
+    except (OSError, UnidentifiedImageError):
+        return []
+    return [
+        scale
+        for scale in _SCALES
+        if all(low in (high // scale, -(-high // scale)) for high, low in sides)
+    ]
+
+
+def _read_name(
+    stem: str, hr_paths: Mapping[str, Path]
+) -> tuple[str | None, int | None]:
+    """Returns the image that a file of this stem belongs to, and the scale it names.
+
+    0001.png may have 0001.png, 0001x2.png, 0001x2m.png (DIV2K) and 0001_LR_x2.png.
+    """
+    if stem in hr_paths:
+        return stem, None
+    match = re.fullmatch(
+        r"(?P<name>.+?)(?:[_-]?(?:LR|LQ))?(?:[_-]?x(?P<scale>\d)[a-z]?\d?)?"
+        r"(?:[_-]?(?:LR|LQ))?",
+        stem,
+        re.IGNORECASE,
+    )
+    if match is None:
+        return None, None
+    scale = int(match["scale"]) if match["scale"] else None
+    for name in (match["name"], f"{match['name']}_HR", f"{match['name']}_GT"):
+        if name in hr_paths:
+            return name, scale
+    return None, scale
+
+
+def _pair(
+    hr_folder: Path,
+    hr_paths: Mapping[str, Path],
+    scale: int,
+    folder: Path,
+    files: Sequence[Path],
+) -> dict[str, Path]:
+    pairs: dict[str, Path] = {}
+    for path in files:
+        name, held = _read_name(path.stem, hr_paths)
+        if name is None or held not in (None, scale):
+            raise InputError(
+                f"{path}: no HR image in {hr_folder} pairs with this LR image"
+            )
+        if name in pairs:
+            raise InputError(
+                f"{folder}: both {pairs[name].name} and {path.name} are the LR image "
+                f"of {hr_paths[name].name}, expected one"
+            )
+        pairs[name] = path
+    for name, hr in hr_paths.items():
+        if name not in pairs:
+            raise InputError(
+                f"{folder}: no LR image for {hr.name}, expected {name}x{scale}"
+                f"{hr.suffix}"
+            )
+    return pairs
