@@ -74,7 +74,36 @@ def _parser() -> argparse.ArgumentParser:
         help="average over 8 flips and turns: better, 8 times slower",
     )
     upscale.add_argument(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="take the pictures of sub-folders as well, and keep their places",
+    )
+    existing = upscale.add_mutually_exclusive_group()
+    existing.add_argument(
         "--overwrite", action="store_true", help="replace existing results"
+    )
+    existing.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave existing results, and go on with the others",
+    )
+    upscale.add_argument(
+        "--format",
+        metavar="SUFFIX",
+        help="of the results, e.g. png; default: that of each picture",
+    )
+    upscale.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave out colour profile, EXIF and resolution",
+    )
+    upscale.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=100.0,
+        metavar="N",
+        help="refuse pictures of more; default: 100",
     )
     upscale.set_defaults(command=_upscale)
 
@@ -182,18 +211,48 @@ def _upscale(options: argparse.Namespace) -> int:
 
     from jaxsr.folders import plan_files, upscale_files
 
-    pairs = plan_files(options.inputs, options.out, overwrite=options.overwrite)
+    plan = plan_files(
+        options.inputs,
+        options.out,
+        recursive=options.recursive,
+        suffix=_suffix(options.format),
+        overwrite=options.overwrite,
+        skip_existing=options.skip_existing,
+    )
     upscaler = _upscaler(options)
-    failed = 0
-    results = upscale_files(upscaler, pairs)
+    for line in plan.passed_over:
+        print(f"passed over: {line}", file=sys.stderr)
+    for line in plan.unreadable:
+        print(f"skipped: {line}", file=sys.stderr)
+    failed = len(plan.unreadable)
+    results = upscale_files(
+        upscaler,
+        plan.pairs,
+        strip=options.strip,
+        max_megapixels=options.max_megapixels,
+    )
+    total = len(plan.pairs)
     # disable=None: no bar where the output is not a terminal.
-    for _, error in tqdm(results, total=len(pairs), unit="picture", disable=None):
+    for _, error in tqdm(results, total=total, unit="picture", disable=None):
         if error is not None:
-            if len(pairs) == 1:
+            if total == 1 and not failed:
                 raise error
             failed += 1
             tqdm.write(f"skipped: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _suffix(name: str | None) -> str | None:
+    """Returns what --format names as a suffix."""
+    from jaxsr.imaging.files import SUFFIXES
+
+    if name is None:
+        return None
+    suffix = f".{name.lower().removeprefix('.')}"
+    if suffix not in SUFFIXES:
+        known = ", ".join(s.removeprefix(".") for s in SUFFIXES)
+        raise InputError(f"--format: expected one of {known}, got {name}")
+    return suffix
 
 
 def _upscaler(options: argparse.Namespace):

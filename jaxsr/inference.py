@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, UInt
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import imresize, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.imaging import fill_transparent, imresize, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxsr.models.variables import check_finite
 
 # A jax.Device, which type checkers take for a variable.
@@ -146,7 +146,8 @@ class Upscaler:
 
         Args:
             image: uint8 or uint16, `[H, W]` or `[H, W, C]` with C in 1 to 4. Alpha (the
-                last of 2 or 4 channels) is enlarged by bicubic interpolation.
+                last of 2 or 4 channels) is enlarged by bicubic interpolation; colours
+                of pixels that it hides give way to those of their neighbours.
 
         Raises:
             InputError: another type or shape, or no pixels; the network's output is not
@@ -166,9 +167,11 @@ class Upscaler:
                 f"got {list(image.shape)}"
             )
         peak = np.iinfo(image.dtype).max
-        lr = image.astype(np.float32) / np.float32(peak)
         colours = 1 if image.shape[-1] < 3 else 3
-        sr = self.run(lr[..., :colours])
+        lr = image[..., :colours]
+        if image.shape[-1] > colours:
+            lr = fill_transparent(lr, image[..., colours:])
+        sr = self.run(lr.astype(np.float32) / np.float32(peak))
         if not np.isfinite(sr).all():  # rounded it would be a picture with black spots
             raise InputError("the network made NaN or infinite pixels of this picture")
         sr = np.clip(sr, 0.0, 1.0)

@@ -85,7 +85,7 @@ def test_upscale_existing_result(photos, tmp_path, error_line):
     command = ["upscale", str(photos / "a.png"), "-o", str(tmp_path), "--scale", "2"]
     assert main(command) == 2
     assert error_line() == f"error: {target} exists already: pass --overwrite to " + (
-        "replace it"
+        "replace it or --skip-existing to leave it"
     )
     assert target.read_bytes() == b"precious"
     assert main([*command, *_BICUBIC, "--overwrite"]) == 0

@@ -31,13 +31,13 @@ def test_plan_files_names(photos, tmp_path):
     out = tmp_path / "out"
     a, b = photos / "a.png", photos / "b.png"
     both = [(a, out / "a.png"), (b, out / "b.png")]
-    assert plan_files([photos], out) == both
-    assert plan_files([a, b], out) == both
-    assert plan_files([a], out) == both[:1]
-    assert plan_files([a], tmp_path / "big.jpg") == [(a, tmp_path / "big.jpg")]
+    assert plan_files([photos], out).pairs == both
+    assert plan_files([a, b], out).pairs == both
+    assert plan_files([a], out).pairs == both[:1]
+    assert plan_files([a], tmp_path / "big.jpg").pairs == [(a, tmp_path / "big.jpg")]
     (tmp_path / "dotted.dir").mkdir()
     expected = [(a, tmp_path / "dotted.dir" / "a.png")]
-    assert plan_files([a], tmp_path / "dotted.dir") == expected
+    assert plan_files([a], tmp_path / "dotted.dir").pairs == expected
 
 
 def test_plan_files_protects_files(photos, tmp_path):
@@ -50,7 +50,7 @@ def test_plan_files_protects_files(photos, tmp_path):
     (tmp_path / "out" / "b.png").write_bytes(b"precious")
     with pytest.raises(InputError, match=r"b\.png exists already"):
         plan_files([photos], tmp_path / "out")
-    assert len(plan_files([photos], tmp_path / "out", overwrite=True)) == 2
+    assert len(plan_files([photos], tmp_path / "out", overwrite=True).pairs) == 2
 
 
 def test_plan_files_wrong_paths(photos, tmp_path):
@@ -67,7 +67,7 @@ def test_plan_files_wrong_paths(photos, tmp_path):
 
 def test_upscale_files_goes_on(photos, tmp_path):
     (photos / "a.png").write_bytes(b"\x89PNG cut short")
-    pairs = plan_files([photos], tmp_path / "out")
+    pairs = plan_files([photos], tmp_path / "out").pairs
     results = list(upscale_files(bicubic(), pairs))
     assert [source.name for source, _ in results] == ["a.png", "b.png"]
     assert isinstance(results[0][1], InputError) and results[1][1] is None

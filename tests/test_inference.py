@@ -71,7 +71,7 @@ def bicubic(scale=2, channels=3, **settings) -> Upscaler:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_call_keeps_kind(shape, dtype, channels):
     peak = np.iinfo(dtype).max
-    image = picture(*shape, levels=peak + 1, dtype=dtype)
+    image = picture(*shape, levels=peak, dtype=dtype) + dtype(1)  # all of it visible
     sr = bicubic(channels=channels)(image)
     assert sr.dtype == dtype
     assert sr.shape == (18, 14, *shape[2:])
@@ -95,11 +95,27 @@ def test_call_sixteen_bits_are_not_eight():
     np.testing.assert_array_equal(bicubic()(image), np.full((8, 8, 1), 1001))
 
 
-def test_call_alpha_does_not_touch_colour():
-    image = picture(6, 5, 4)
+def test_call_visible_alpha_does_not_touch_colour():
+    image = picture(6, 5, 4, levels=255) + np.uint8(1)
     sr = tiny()(image)
     np.testing.assert_array_equal(sr[..., :3], tiny()(image[..., :3]))
     np.testing.assert_array_equal(sr[..., 3:], imresize(image[..., 3:], 2))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_call_hidden_colours_do_not_leak(colours, dtype):
+    # Half of it one colour, the other half invisible: whatever the colour there.
+    peak = np.iinfo(dtype).max
+    image = np.full((8, 8, colours + 1), peak, dtype)
+    image[:, 4:, -1] = 0
+    black, noise = image.copy(), image.copy()
+    black[:, 4:, :-1] = 0
+    noise[:, 4:, :-1] = picture(8, 4, colours, levels=peak, dtype=dtype)
+    expected = bicubic()(image)
+    np.testing.assert_array_equal(expected[..., :-1], peak)
+    np.testing.assert_array_equal(bicubic()(black), expected)
+    np.testing.assert_array_equal(bicubic()(noise), expected)
 
 
 def test_call_clips_and_rounds():

@@ -114,6 +114,11 @@ def check_writable(
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     if path.is_dir():
         raise InputError(f"{path}: expected the name of a file, got a folder's")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written: {folder} is not writable")
 
 
 def write_image(
