@@ -100,7 +100,7 @@ def test_restore_truncated_newest_falls_back_and_says_so(tmp_path, caplog):
         restored = checkpoints.restore(_state(7))
         assert checkpoints.steps() == [1]
     assert int(restored.step) == 1
-    assert "checkpoint of step 2 cannot be read" in caplog.text
+    assert "checkpoint of step 2 is damaged; trying the one before" in caplog.text
 
 
 def test_restore_nothing_readable_says_what_to_do(tmp_path):

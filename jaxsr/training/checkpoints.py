@@ -1,26 +1,58 @@
 """Checkpoints of a run, by orbax: asynchronous, the newest few and the best are
-kept."""
+kept.
+
+Each is saved with digests of its files and used only where they are right. Nothing is
+deleted but what newer checkpoints replace: a damaged one is given another name.
+"""
 
 import contextlib
+import dataclasses
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
+from jaxsr import processes
 from jaxsr.errors import InputError, first_line
 from jaxsr.models.variables import check_variables
-from jaxsr.training.state import TrainState
+from jaxsr.training import digests
+from jaxsr.training.state import TrainState, non_finite
 
 # The folder's name in a workdir.
 CHECKPOINTS = "checkpoints"
+# Tells, from outside of that folder, which checkpoint was in it: {"step": 1000}.
+_NEWEST = "newest_checkpoint.json"
 
 _log = logging.getLogger(__name__)
+
+
+class DamagedCheckpointError(InputError):
+    """A checkpoint's files are not what was saved."""
+
+
+def saved_steps(workdir: str | Path | epath.Path) -> list[int]:
+    """Returns the steps of which a workdir has a checkpoint, oldest first."""
+    folder = _absolute(epath.Path(workdir)) / CHECKPOINTS
+    return sorted(ocp.utils.checkpoint_steps(folder)) if folder.is_dir() else []
+
+
+def lost_step(workdir: str | Path | epath.Path) -> int | None:
+    """Returns the newest step that was saved, if no checkpoint at all is there now."""
+    newest = epath.Path(workdir) / _NEWEST
+    if saved_steps(workdir) or not newest.exists():
+        return None
+    try:
+        return int(json.loads(newest.read_text())["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0  # that there was one is all that the file still says
 
 
 class Checkpoints:
@@ -42,7 +74,24 @@ class Checkpoints:
             workdir: the run's folder; object storage ("gs://...") works as well.
             keep: how many of the newest checkpoints are kept, beside the best one.
             read_only: only restore; nothing in the folder is touched.
+
+        Raises:
+            InputError: `keep` is less than 1.
         """
+        if keep < 1:
+            raise InputError(
+                f"train.keep_checkpoints: expected 1 or more, got {keep}; a run "
+                "without a checkpoint cannot go on"
+            )
+        self._workdir = _absolute(epath.Path(workdir))
+        self._directory = self._workdir / CHECKPOINTS
+        self._read_only = read_only
+        self._saving: int | None = None
+        self._unconfirmed: int | None = None
+        self._set_aside: list[int] = []
+        if not read_only:
+            # orbax reads these files at once, and they have to be what it expects.
+            self._set_aside = self._first_says(self._set_aside_without_scores)
         kept = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(
@@ -50,7 +99,7 @@ class Checkpoints:
             ),
         ]
         self._manager = ocp.CheckpointManager(
-            _absolute(epath.Path(workdir)) / CHECKPOINTS,
+            self._directory,
             options=ocp.CheckpointManagerOptions(
                 best_fn=_psnr,
                 preservation_policy=checkpoint_managers.AnyPreservationPolicy(kept),
@@ -58,8 +107,14 @@ class Checkpoints:
                 cleanup_tmp_directories=not read_only,
                 read_only=read_only,
                 create=False,
+                # Who only reads gets the scores from the files, damaged ones or not.
+                lightweight_initialize=read_only,
                 # All processes see the same steps, whatever their file systems cache.
                 single_host_load_and_broadcast=True,
+                # Comes before the checkpoint gets the name by which it is found.
+                async_options=ocp.AsyncOptions(
+                    post_finalization_callback=self._write_digests
+                ),
             ),
         )
 
@@ -75,63 +130,145 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Returns the step that was saved with the highest PSNR, if any was."""
-        scored = [s for s in self.steps() if self._manager.metrics(s)]
-        return max(scored, key=lambda s: _psnr(self._manager.metrics(s)), default=None)
+        scores = {step: _read_score(self._folder(step)) for step in self.steps()}
+        scored = {step: psnr for step, psnr in scores.items() if psnr is not None}
+        return max(scored, key=lambda step: scored[step], default=None)
 
     def save(self, state: TrainState, *, psnr: float | None = None) -> None:
         """Starts saving; `psnr` (dB) of an evaluation at this step ranks it.
 
-        A step that is there already is not saved again.
-
         Raises:
+            InputError: a value of the state is no finite number, so that no run could
+                go on from it; or the folder holds a checkpoint of this or a later step.
             OSError: this checkpoint, or the one before, cannot be written.
         """
         step = int(state.step)
-        if step in self.steps():
-            return
+        if bad := non_finite(state):
+            raise InputError(
+                f"after step {step} {bad[0]} has values that are no finite numbers"
+                + (f", and so have {len(bad) - 1} more" if bad[1:] else "")
+                + f": it is not saved. {self.how_to_go_on()}"
+            )
         with self._reports_failed_writes():
-            self._manager.directory.mkdir(parents=True, exist_ok=True)
-            self._manager.save(
+            self._finish()  # orbax would wait as well, but not tell which step it was
+            self._saving = self._unconfirmed = step
+            newest = max(self.steps(), default=-1)
+            saved = newest < step and self._manager.save(
                 step,
                 args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
                 metrics=None if psnr is None else {"psnr": psnr},
+                custom_metadata={"digests": digests.DIGESTS},
+            )
+        if not saved:
+            raise InputError(
+                f"{self._directory}: the checkpoint of step {step} is not saved, "
+                f"because there is one of step {newest} already; another run writes "
+                "to this folder, or files were copied into it"
             )
 
-    def restore(self, template: TrainState) -> TrainState | None:
-        """Returns the newest checkpoint that can be read, or None if there is none.
+    def how_to_go_on(self) -> str:
+        """Returns what to do about numbers that are not finite, for messages."""
+        good = max(self.steps(), default=None)
+        if good is None:
+            return (
+                "There is no checkpoint before: start anew with a lower "
+                "schedule.learning_rate or with optimizer.clip_norm"
+            )
+        return (
+            f"The last good checkpoint, of step {good}, is kept: go on from it with "
+            "--config.train.change_recipe=True and a lower "
+            "--config.schedule.learning_rate or with --config.optimizer.clip_norm"
+        )
 
-        One that cannot be read, cut short by a full disk for instance, is reported,
-        removed and passed over for the one before.
+    def restore(self, template: TrainState) -> TrainState | None:
+        """Returns the newest checkpoint that is whole, or None if there is none.
+
+        One whose files are not what was saved is reported and passed over for the one
+        before. Once that one is read, the damaged one is set aside, under the name
+        `STEP.damaged`; nothing is deleted. All processes take the same step.
 
         Args:
             template: a state of the same run, whose shapes and devices are taken.
 
         Raises:
-            InputError: there are checkpoints, and none of them can be read.
+            InputError: there are checkpoints, and none of them is whole.
+            OSError: a checkpoint cannot be read just now, which is no reason to give up
+                the steps since the one before.
         """
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-        broken = []
+        damaged = []
         for step in reversed(self.steps()):
-            try:
-                state = self._manager.restore(step, args=args)["state"]
-            except Exception as error:  # orbax raises whatever its storage raised
-                _log.warning(
-                    "checkpoint of step %d cannot be read (%s); trying the one before",
-                    step,
-                    first_line(error),
-                )
-                broken.append(step)
-                continue
-            for bad in broken:
-                self._manager.delete(bad)
-            return state
-        if broken:
+            damage, state = self._restore_step(step, template)
+            if state is not None:
+                if damaged and not self._read_only:
+                    self._first_says(lambda: [self._rename(bad) for bad in damaged])
+                    self._manager.reload()
+                return state
+            _log.warning(
+                "checkpoint of step %d is damaged; trying the one before (%s)",
+                step,
+                damage,
+            )
+            damaged.append(step)
+        if damaged or self._set_aside:
             raise InputError(
-                f"{self._manager.directory}: none of the checkpoints of steps "
-                f"{broken[::-1]} can be read; remove the folder to start anew"
+                f"{self._directory}: none of the checkpoints of steps "
+                f"{sorted([*damaged, *self._set_aside])} can be used, all are damaged; "
+                "remove the run's folder to start anew"
             )
         return None
+
+    def _restore_step(
+        self, step: int, template: TrainState
+    ) -> tuple[str | None, TrainState | None]:
+        """Returns either what is wrong with a checkpoint, or the state in it."""
+        folder = self._folder(step)
+        damage = self._first_says(lambda: digests.find_damage(folder))
+        if damage is not None:
+            return damage, None
+        error = state = None
+        try:
+            state = self._read(step, template)
+        except (jax.errors.JaxRuntimeError, MemoryError):
+            raise  # nothing of the files
+        except Exception as raised:  # orbax raises whatever its storage raised
+            error = first_line(raised)
+        error = next(filter(None, processes.gather(error)), None)
+        if error is None:
+            return None, state
+        if self._first_says(lambda: digests.has_digests(folder)):
+            raise OSError(
+                f"{folder}: the files are whole, but cannot be read just now ({error})"
+            )
+        # Without digests: if all bytes can be read, and yet they are no checkpoint.
+        self._first_says(lambda: digests.read_all(folder))
+        return error, None
+
+    def _read(self, step: int, template: TrainState) -> TrainState:
+        """Returns the state of a step, also where parts of the optimiser that have no
+        state of their own, such as clipping, came or went since then."""
+        metadata: Any = ocp.PyTreeCheckpointer().metadata(self._folder(step) / "state")
+        saved = metadata.item_metadata.tree["opt_state"]
+        as_saved = template
+        fits = isinstance(saved, list) and isinstance(template.opt_state, tuple)
+        own = [p for p in template.opt_state if jax.tree.leaves(p)] if fits else []
+        if fits and len(own) == sum(part is not None for part in saved):
+            rest = iter(own)
+            parts = [optax.EmptyState() if p is None else next(rest) for p in saved]
+            as_saved = template.replace(opt_state=tuple(parts))
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, as_saved)
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
+        )["state"]
+        if as_saved is template:
+            return restored
+        structure = jax.tree.structure(template.opt_state)
+        return dataclasses.replace(
+            restored,
+            opt_state=jax.tree.unflatten(
+                structure, jax.tree.leaves(restored.opt_state)
+            ),
+        )
 
     def restore_variables(self, step: int, template: dict[str, Any]) -> dict[str, Any]:
         """Returns what `model.apply` takes, from the checkpoint of `step`.
@@ -143,12 +280,18 @@ class Checkpoints:
             template: variables of the same network, for their shapes.
 
         Raises:
-            InputError: the checkpoint cannot be read, or holds another network.
+            DamagedCheckpointError: the files are not what was saved.
+            InputError: the checkpoint holds another network.
+            OSError: it cannot be read just now.
         """
-        folder = self._manager.directory / str(step) / "state"
+        folder = self._folder(step)
+        if damage := digests.find_damage(folder):
+            raise DamagedCheckpointError(
+                f"{folder}: the checkpoint is damaged ({damage})"
+            )
         checkpointer = ocp.PyTreeCheckpointer()
         try:
-            metadata: Any = checkpointer.metadata(folder).item_metadata
+            metadata: Any = checkpointer.metadata(folder / "state").item_metadata
             tree = metadata.tree
             saved = {"params": tree["ema"] or tree["params"], **tree["model_state"]}
             check_variables(template, saved)
@@ -160,7 +303,7 @@ class Checkpoints:
                 jax.tree.map(lambda x: np.empty(x.shape, x.dtype), wanted)
             )
             restored = checkpointer.restore(
-                folder,
+                folder / "state",
                 ocp.args.PyTreeRestore(
                     wanted, restore_args=as_numpy, partial_restore=True
                 ),
@@ -168,7 +311,8 @@ class Checkpoints:
         except InputError as error:
             raise InputError(f"{folder}: {error}") from None
         except Exception as error:
-            raise InputError(
+            digests.read_all(folder)  # an OSError is not the checkpoint's fault
+            raise DamagedCheckpointError(
                 f"{folder}: cannot be read as a checkpoint ({first_line(error)})"
             ) from error
         params = restored.get("ema") or restored.get("params")
@@ -181,12 +325,67 @@ class Checkpoints:
             OSError: it could not be written, for instance because the disk is full.
         """
         with self._reports_failed_writes():
-            self._manager.wait_until_finished()
+            self._finish()
 
     def close(self) -> None:
         """Waits for what is being saved, then frees the threads."""
         with self._reports_failed_writes():
+            self._finish()
             self._manager.close()
+
+    def _finish(self) -> None:
+        """Returns when what is being saved is on disk, and notes that it is."""
+        step, self._unconfirmed = self._unconfirmed, None
+        self._manager.wait_until_finished()
+        if step is not None and processes.is_first():
+            temporary = self._workdir / (_NEWEST + ".tmp")
+            temporary.write_text(json.dumps({"step": step}) + "\n")
+            temporary.replace(self._workdir / _NEWEST)
+
+    def _write_digests(self) -> None:
+        """Writes the digests of what is being saved; orbax calls it when all of it is
+        on disk."""
+        names = (str(self._saving), f"{self._saving}{ocp.utils.TMP_DIR_SUFFIX}")
+        for name in names:  # object storage has no temporary name
+            if (self._directory / name).is_dir():
+                digests.write_digests(self._directory / name)
+
+    def _folder(self, step: int) -> epath.Path:
+        return self._directory / str(step)
+
+    def _set_aside_without_scores(self) -> list[int]:
+        damaged = []
+        for step in saved_steps(self._workdir):
+            try:
+                _read_score(self._folder(step), damaged_is_none=False)
+            except ValueError:
+                _log.warning("checkpoint of step %d is damaged (its score)", step)
+                self._rename(step)
+                damaged.append(step)
+        return damaged
+
+    def _rename(self, step: int) -> None:
+        """Gives a damaged checkpoint a name by which it is not found any more."""
+        name = f"{step}.damaged"
+        number = 1
+        while (self._directory / name).exists():
+            number += 1
+            name = f"{step}.damaged-{number}"
+        self._folder(step).rename(self._directory / name)
+
+    @staticmethod
+    def _first_says(function: Callable[[], Any]) -> Any:
+        """Returns in all processes what the first one finds; its OSError is raised."""
+        found = error = None
+        if processes.is_first():
+            try:
+                found = function()
+            except OSError as raised:
+                error = first_line(raised)
+        found, error = processes.gather([found, error])[0]
+        if error is not None:
+            raise OSError(error)
+        return found
 
     @contextlib.contextmanager
     def _reports_failed_writes(self) -> Iterator[None]:
@@ -207,3 +406,16 @@ def _absolute(folder: epath.Path) -> epath.Path:
 
 def _psnr(metrics: Any) -> float:
     return metrics["psnr"]
+
+
+def _read_score(folder: epath.Path, *, damaged_is_none: bool = True) -> float | None:
+    """Returns the PSNR (dB) that a checkpoint was saved with, None without one."""
+    path = folder / "metrics" / "metrics"
+    if not path.exists():
+        return None
+    try:
+        return float(json.loads(path.read_bytes())["psnr"])
+    except (ValueError, KeyError, TypeError) as error:
+        if damaged_is_none:
+            return None
+        raise ValueError(f"{path}: no score") from error

@@ -37,12 +37,12 @@ _STEPS_PER_DISPATCH = 16
 _log = logging.getLogger(__name__)
 
 
-class _Wish(enum.IntEnum):
-    """What a process wants; the largest of all processes' is done."""
+class Ending(enum.IntEnum):
+    """Why a run ends; of what several processes want, the largest is done."""
 
-    GO_ON = 0
-    END_IN_TIME = 1
-    OBEY_SIGNAL = 2
+    STEPS_DONE = 0
+    TIME_IS_UP = 1
+    SIGNAL = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,11 +115,12 @@ def fit(
     checkpoints: Checkpoints,
     log: MetricLog | None,
     evaluate: Evaluate | None = None,
-) -> TrainState:
+) -> tuple[TrainState, Ending]:
     """Trains from `state.step` until the cadence, the clock or a signal ends the run.
 
-    SIGTERM and Ctrl-C end the run after the dispatch in progress. Several processes end
-    it at the same step, whichever of them got the signal and whatever their clocks say.
+    SIGTERM and Ctrl-C end the run after the dispatch in progress, without another
+    evaluation: whoever sends them may give a few seconds only. Several processes end it
+    at the same step, whichever of them got the signal and whatever their clocks say.
     However it ends, a checkpoint of the last step is on disk when this returns.
 
     The host waits for the devices only where it needs their results, for a checkpoint
@@ -133,13 +134,16 @@ def fit(
         log: where measurements go; None in all processes but the first.
         evaluate: gives the same numbers in all processes.
 
+    Returns:
+        The state after the last step, and why that was the last one.
+
     Raises:
-        InputError: the loss is no finite number; the message names the step. The last
-            good checkpoint is kept.
+        InputError: the loss, the gradient or the state is not finite; the message names
+            the step. The last good checkpoint is kept.
     """
     start = time.monotonic()
     step = first_step = int(state.step)
-    pending = _PendingMetrics(step, batch_size)
+    pending = _PendingMetrics(step, batch_size, checkpoints)
     progress = Progress(
         steps=cadence.steps,
         first_step=first_step,
@@ -158,8 +162,8 @@ def fit(
     # for the latest would leave the devices without work.
     agreement = Agreement(delay=0 if on_host else 1)
     unreported: tuple[int, float] | None = None  # step and minutes
-    wish = _Wish.GO_ON
-    with _stop_on_signals() as stop, progress:
+    ending = Ending.STEPS_DONE
+    with _noticed_signals() as signals, progress:
         while step < cadence.steps:
             count = cadence.next_dispatch(step)
             state, metrics = run_steps(state, count)
@@ -172,13 +176,17 @@ def fit(
 
             minutes = (time.monotonic() - start) / 60
             out_of_time = bool(cadence.max_minutes) and minutes >= cadence.max_minutes
-            if stop.is_set():
-                wish = _Wish.OBEY_SIGNAL
+            if signals.came:
+                ending = Ending.SIGNAL
             elif out_of_time:
-                wish = _Wish.END_IN_TIME
-            wish = _Wish(agreement.ask(wish))
-            stopping = step == cadence.steps or wish > _Wish.GO_ON
-            evaluating = is_due(step, cadence.eval_every)
+                ending = Ending.TIME_IS_UP
+            ending = Ending(agreement.ask(ending))
+            stopping = step == cadence.steps or ending > Ending.STEPS_DONE
+            evaluating = (
+                evaluate is not None
+                and is_due(step, cadence.eval_every)
+                and ending != Ending.SIGNAL
+            )
             saving = stopping or is_due(step, cadence.checkpoint_every)
             reporting = is_due(step, cadence.log_every)
             if not (saving or evaluating or (reporting and on_host)):
@@ -187,7 +195,10 @@ def fit(
 
             numbers = pending.collect() | {"minutes": minutes}
             if evaluate is not None and evaluating:
-                numbers |= evaluate(state.variables(), step)
+                scores = signals.break_off(evaluate, state.variables(), step)
+                if scores is None:
+                    ending, saving, stopping = Ending.SIGNAL, True, True
+                numbers |= scores or {}
                 pending.restart_clock()
             report(step, numbers)
             if saving:
@@ -195,14 +206,14 @@ def fit(
             if stopping:
                 break
     checkpoints.wait()
-    if step < cadence.steps:
-        _log.info("%s", _why(wish, cadence, step=step, steps_done=step - first_step))
-    return state
+    if step < cadence.steps or ending == Ending.SIGNAL:
+        _log.info("%s", _why(ending, cadence, step=step, steps_done=step - first_step))
+    return state, ending
 
 
-def _why(wish: _Wish, cadence: Cadence, *, step: int, steps_done: int) -> str:
+def _why(ending: Ending, cadence: Cadence, *, step: int, steps_done: int) -> str:
     """Returns why a run ended before its time."""
-    if wish == _Wish.OBEY_SIGNAL:
+    if ending == Ending.SIGNAL:
         cause = "a signal"
     else:
         cause = f"train.max_minutes={cadence.max_minutes}"
@@ -220,8 +231,9 @@ class _PendingMetrics:
     # So many dispatches may be under way at once; more would only hold memory.
     _ahead = 4
 
-    def __init__(self, step: int, batch_size: int):
+    def __init__(self, step: int, batch_size: int, checkpoints: Checkpoints):
         self._step = step
+        self._checkpoints = checkpoints
         self._batch_size = batch_size
         self._metrics: list[Metrics] = []
         self._steps = 0
@@ -244,13 +256,14 @@ class _PendingMetrics:
             name: np.concatenate([np.atleast_1d(metrics[name]) for metrics in fetched])
             for name in fetched[0]
         }
-        for offset, loss in enumerate(values["loss"], start=1):
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"the loss of step {self._step + offset} is {loss}: "
-                    "training stopped; the last good checkpoint is kept. Lower "
-                    "optimizer.learning_rate or set optimizer.clip_norm"
-                )
+        # A finite loss may have a gradient that is not, of a square root at zero say.
+        for name, what in (("loss", "loss"), ("grad_norm", "gradient's norm")):
+            for offset, value in enumerate(values.get(name, ()), start=1):
+                if not math.isfinite(value):
+                    raise InputError(
+                        f"the {what} of step {self._step + offset} is {value}: "
+                        f"training stopped. {self._checkpoints.how_to_go_on()}"
+                    )
         seconds = max(time.monotonic() - self._since, 1e-9)
         numbers = {name: float(np.mean(value)) for name, value in values.items()}
         numbers["images_per_second"] = self._steps * self._batch_size / seconds
@@ -260,22 +273,54 @@ class _PendingMetrics:
         return numbers
 
 
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Yields an event that SIGTERM or Ctrl-C sets; a second Ctrl-C interrupts."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # signals reach the main thread only
-        return
+class _SignalError(BaseException):
+    """Raised where the program is, so that what it does there is broken off."""
 
-    def handle(number, frame):
-        if stop.is_set() and number == signal.SIGINT:
+
+class _Signals:
+    """Whether SIGTERM or Ctrl-C came."""
+
+    def __init__(self):
+        self.came = False
+        self._breaks_off = False
+
+    def break_off(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Returns what the function returns, or None as soon as a signal comes.
+
+        With several processes it is done to its end: the others wait for it.
+        """
+        try:
+            try:
+                self._breaks_off = jax.process_count() == 1
+                if self._breaks_off and self.came:
+                    return None
+                return function(*arguments)
+            finally:
+                self._breaks_off = False
+        except _SignalError:
+            return None
+
+    def handle(self, number, frame) -> None:
+        del frame
+        if self.came and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
+        self.came = True
+        if self._breaks_off:
+            self._breaks_off = False
+            raise _SignalError
 
-    before = {n: signal.signal(n, handle) for n in (signal.SIGTERM, signal.SIGINT)}
+
+@contextlib.contextmanager
+def _noticed_signals() -> Iterator[_Signals]:
+    """Takes note of SIGTERM and Ctrl-C; a second Ctrl-C interrupts."""
+    signals = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals  # signals reach the main thread only
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, signals.handle) for number in numbers}
     try:
-        yield stop
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

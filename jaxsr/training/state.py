@@ -41,6 +41,24 @@ class TrainState:
         return {"params": self.ema or self.params, **self.model_state}
 
 
+def non_finite(state: TrainState) -> list[str]:
+    """Returns the names of the arrays with a value that is no finite number, such as
+    "params/head/kernel"."""
+    leaves = [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        for path, leaf in jax.tree.leaves_with_path(state)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    # One small program for each shape, and one wait for the devices.
+    finite = jax.device_get([_all_finite(leaf) for _, leaf in leaves])
+    return [name for (name, _), good in zip(leaves, finite, strict=True) if not good]
+
+
+@jax.jit
+def _all_finite(array: jax.Array) -> jax.Array:
+    return jnp.isfinite(array).all()
+
+
 def create_state(
     model: nn.Module,
     optimizer: optax.GradientTransformation,

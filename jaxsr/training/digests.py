@@ -1,0 +1,93 @@
+"""Digests of a checkpoint's files, by which damage is told from whatever else may keep
+one from being read."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+
+from etils import epath
+
+# Lies in the folder that it describes: {"state/_METADATA": SHA-256, ...}.
+DIGESTS = "sha256.json"
+
+# orbax writes these when everything else is on disk, digests included. The first says
+# by being there that the checkpoint is whole; of the second only a time is new.
+_COMMITTED = "commit_success.txt"
+_STEP_METADATA = "_CHECKPOINT_METADATA"
+_COMMIT_TIME = re.compile(rb'"commit_timestamp_nsecs": *[^,}]*')
+
+_CHUNK = 1 << 20
+
+
+def write_digests(folder: epath.Path) -> None:
+    """Writes the digest of every file of a checkpoint into it.
+
+    Raises:
+        OSError: a file cannot be read, or the digests not written.
+    """
+    digests = {name: _digest(folder / name) for name in _files(folder)}
+    (folder / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n")
+
+
+def has_digests(folder: epath.Path) -> bool:
+    """Returns whether the checkpoint was saved with digests; older ones were not."""
+    metadata = folder / _STEP_METADATA
+    # What is saved with digests says so twice: the file of digests may be missing too.
+    return (folder / DIGESTS).exists() or (
+        metadata.exists() and DIGESTS.encode() in metadata.read_bytes()
+    )
+
+
+def find_damage(folder: epath.Path) -> str | None:
+    """Returns what is wrong with a checkpoint's files; None if nothing is.
+
+    Nothing is known of the files of a checkpoint without digests.
+
+    Raises:
+        OSError: a file cannot be read, which says nothing of what is on the disk.
+    """
+    if not has_digests(folder):
+        return None
+    try:
+        digests = json.loads((folder / DIGESTS).read_bytes())
+        names = sorted(digests)
+    except FileNotFoundError:
+        return f"{DIGESTS} is missing"
+    except (ValueError, TypeError):
+        return f"{DIGESTS} is not what was saved"
+    for name in names:
+        try:
+            if _digest(folder / name) != digests[name]:
+                return f"{name} is not what was saved"
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+            return f"{name} is missing"
+    return None
+
+
+def read_all(folder: epath.Path) -> None:
+    """Reads every byte of a checkpoint.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    for name in _files(folder):
+        _digest(folder / name)
+
+
+def _files(folder: epath.Path, prefix: str = "") -> Iterator[str]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files(path, f"{prefix}{path.name}/")
+        elif prefix or path.name not in (_COMMITTED, DIGESTS):
+            yield prefix + path.name
+
+
+def _digest(path: epath.Path) -> str:
+    if path.name == _STEP_METADATA:
+        return hashlib.sha256(_COMMIT_TIME.sub(b"", path.read_bytes())).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
