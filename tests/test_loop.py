@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import pytest
 
 from jaxsr.errors import InputError
 from jaxsr.training.checkpoints import Checkpoints
-from jaxsr.training.loop import Cadence, fit, is_due
+from jaxsr.training.loop import Cadence, Ending, fit, is_due
 from jaxsr.training.metric_log import MetricLog, read_metrics
 from jaxsr.training.state import TrainState
 
@@ -52,7 +53,7 @@ def _fit(workdir, *, batches=None, state=None, evaluate=None, counts=None, **cad
         return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
 
     with Checkpoints(workdir) as checkpoints, MetricLog(workdir, first_step=0) as log:
-        state = fit(
+        state, _ = fit(
             state or _state(),
             run_steps,
             batch_size=8,
@@ -194,6 +195,73 @@ def test_fit_signal_stops_after_the_step_with_a_checkpoint(tmp_path, number, cap
     assert steps == [4]
     assert "a signal ended the run after step 4 of 1000" in caplog.text
     assert signal.getsignal(number) is before
+
+
+def test_fit_signal_breaks_an_evaluation_off(tmp_path):
+    began = []
+
+    def evaluate(variables, step):
+        began.append(step)
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return {"psnr": 30.0}
+
+    start = time.monotonic()
+    _, steps = _fit(
+        tmp_path, steps=1000, eval_every=2, checkpoint_every=0, evaluate=evaluate
+    )
+    assert time.monotonic() - start < 30
+    assert (began, steps) == ([2, 4], [4])
+
+
+def test_fit_signal_is_not_followed_by_an_evaluation_and_says_so(tmp_path):
+    def run_steps(state, count):
+        if int(state.step) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return _step(state, next(_batches()))
+
+    with Checkpoints(tmp_path) as checkpoints:
+        state, ending = fit(
+            _state(),
+            run_steps,
+            batch_size=8,
+            cadence=Cadence(steps=2, eval_every=2),
+            checkpoints=checkpoints,
+            log=None,
+            evaluate=lambda variables, step: pytest.fail("evaluated"),
+        )
+    assert (int(state.step), ending) == (2, Ending.SIGNAL)
+
+
+@pytest.mark.parametrize("where", ["gradient", "params"])
+def test_fit_never_saves_what_is_not_finite(tmp_path, where):
+    def run_steps(state, count):
+        bad = np.nan if int(state.step) == 2 else 1.0
+        params = {"w": state.params["w"] + (bad if where == "params" else 0.0)}
+        metrics = {"loss": 1.0, "grad_norm": bad if where == "gradient" else 1.0}
+        return state.replace(step=state.step + 1, params=params), metrics
+
+    message = {
+        "gradient": "gradient's norm of step 3 is nan",
+        "params": "after step 3 params/w has values",
+    }[where]
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(InputError, match=message) as raised,
+    ):
+        fit(
+            _state(),
+            run_steps,
+            batch_size=8,
+            cadence=Cadence(steps=3, checkpoint_every=1),
+            checkpoints=checkpoints,
+            log=None,
+        )
+    assert "of step 2, is kept" in str(raised.value)
+    assert "schedule.learning_rate" in str(raised.value)
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.steps() == [1, 2]
 
 
 def test_fit_non_finite_loss_names_the_step_and_keeps_the_last_good(tmp_path):

@@ -201,7 +201,7 @@ def end_of_run(name, **cadence):
         loss = state.params["w"] + (np.nan if name == "nan" else 0)
         return state.replace(step=state.step + 1), {"loss": loss}
     with Checkpoints(folder / name) as checkpoints:
-        state = fit(
+        state, _ = fit(
             replicate(state, create_mesh(8)), run_steps, batch_size=8,
             cadence=Cadence(steps=50, checkpoint_every=0, **cadence),
             checkpoints=checkpoints, log=None,

@@ -254,7 +254,7 @@ class Checkpoints:
         if fits and len(own) == sum(part is not None for part in saved):
             rest = iter(own)
             parts = [optax.EmptyState() if p is None else next(rest) for p in saved]
-            as_saved = template.replace(opt_state=tuple(parts))
+            as_saved = dataclasses.replace(template, opt_state=tuple(parts))
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, as_saved)
         restored = self._manager.restore(
             step,

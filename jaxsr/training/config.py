@@ -91,6 +91,9 @@ def default_config() -> Config:
     config.train.steps_per_dispatch = 0
     config.train.profile = False  # trace some steps, see jaxsr.training.profile
     config.train.keep_checkpoints = 3  # newest, beside the best
+    # A run that is there already may go on with another schedule and optimiser, see
+    # docs/training.md: after numbers that are not finite, from the last good step.
+    config.train.change_recipe = False
 
     # Evaluation during training and at its end: jaxsr.benchmark.evaluate.
     config.eval = ConfigDict()

@@ -15,7 +15,7 @@ from jaxsr.errors import InputError
 from jaxsr.metrics import get_protocol
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
-from jaxsr.training.loop import Cadence, fit
+from jaxsr.training.loop import Cadence, Ending, fit
 from jaxsr.training.losses import Loss, get_loss
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
@@ -46,7 +46,7 @@ class Trained:
         model: the network.
         state: the last state.
         numbers: of the evaluation at the end, as in `results.json`; empty if the config
-            names no benchmark.
+            names no benchmark or a signal ended the run.
         workdir: the run's folder.
     """
 
@@ -173,7 +173,7 @@ def _train(
                     steps_per_dispatch=cadence.steps_per_dispatch,
                 )
             )
-        state = fit(
+        state, ending = fit(
             state,
             run_steps,
             batch_size=config.data.batch_size,
@@ -188,7 +188,9 @@ def _train(
             "training_images": len(source),
             "command": command,
         }
-        numbers = report(config, model, state.variables(), about, folder)
+        numbers = {}
+        if ending != Ending.SIGNAL:  # who sent it waits for the program to end
+            numbers = report(config, model, state.variables(), about, folder)
     if numbers and processes.is_first():
         print(f"The same as files, and a picture to look at: {workdir}/")
     return Trained(model, state, numbers, workdir)

@@ -1,6 +1,7 @@
 """A run's folder: `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`."""
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,18 @@ from jaxsr import models, processes
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models.variables import abstract_variables
-from jaxsr.training.checkpoints import CHECKPOINTS, Checkpoints
+from jaxsr.training.checkpoints import (
+    CHECKPOINTS,
+    Checkpoints,
+    DamagedCheckpointError,
+    lost_step,
+    saved_steps,
+)
 
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
+
+_log = logging.getLogger(__name__)
 
 # A folder on disk, or on object storage ("gs://BUCKET/RUN").
 Workdir = str | Path | epath.Path
@@ -32,6 +41,7 @@ _FREE_KEYS = (
     "data.pipeline",
     "eval.",
     "name",
+    "train.change_recipe",
     "train.checkpoint_every",
     "train.eval_every",
     "train.keep_checkpoints",
@@ -42,6 +52,18 @@ _FREE_KEYS = (
     "train.roll_blocks",
     "train.steps",
     "train.steps_per_dispatch",
+)
+
+# And of these with train.change_recipe; the optimiser's state is the same with all.
+_RECIPE_KEYS = (
+    "optimizer.b1",
+    "optimizer.b2",
+    "optimizer.clip_norm",
+    "optimizer.eps",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "schedule.",
+    "train.steps",
 )
 
 
@@ -95,19 +117,58 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
     """Finds that the folder is free or holds a run of this config.
 
     Raises:
-        InputError: the folder holds a run of another config; the message names a key.
+        InputError: the folder holds a run of another config, and the message names a
+            key; or a part of a run is missing from it.
     """
     path = epath.Path(workdir) / "config.json"
+    steps = saved_steps(workdir)
     if not path.exists():
-        return
-    before, now = _read_json(path), json.loads(config.to_json())
-    free = _free_keys(before, now, _newest_step(workdir))
-    for key, old, new in _differences(before, now):
-        if not key.startswith(free):
+        if steps:
             raise InputError(
-                f"{workdir} holds a run with {key}={old!r}, this config has {new!r}: "
-                "give another --workdir, or remove the folder"
+                f"{workdir} holds checkpoints, but no config.json that says what of: "
+                "put it back to go on, or give another --workdir to start anew"
             )
+        return
+    if not steps:
+        _check_that_no_checkpoint_is_lost(workdir)
+    before, now = _read_json(path), json.loads(config.to_json())
+    changed = _recipe_changes(before, now)
+    free = _free_keys(before, now, max(steps, default=0))
+    for key, old, new in _differences(before, now):
+        if key.startswith(free) or (
+            key in changed and now["train"].get("change_recipe")
+        ):
+            continue
+        advice = "give another --workdir, or remove the folder"
+        if key in changed:
+            advice += ", or go on with it by --config.train.change_recipe=True"
+        raise InputError(
+            f"{workdir} holds a run with {key}={old!r}, this config has {new!r}: "
+            f"{advice}"
+        )
+
+
+def _check_that_no_checkpoint_is_lost(workdir: Workdir) -> None:
+    """Raises an `InputError` if the run in the folder had a checkpoint, or all of its
+    folder `checkpoints/` is gone."""
+    folder = epath.Path(workdir) / CHECKPOINTS
+    lost = lost_step(workdir)
+    log = epath.Path(workdir) / "metrics.jsonl"
+    # Made before anything is logged; object storage has no empty folders.
+    gone = "://" not in str(workdir) and not folder.is_dir() and log.exists()
+    if lost is None and not gone:
+        return
+    which = f", though the one of step {lost} was saved" if lost else ""
+    raise InputError(
+        f"{folder}: the run's checkpoints are gone{which}: put them back to go on; to "
+        f"start anew give another --workdir, or remove {workdir}"
+    )
+
+
+def _recipe_changes(before: dict, now: dict) -> set[str]:
+    """Returns the keys that differ and that a run may change by its own wish."""
+    changes = {key for key, _, _ in _differences(before, now)}
+    return {key for key in changes if key.startswith(_RECIPE_KEYS)}
 
 
 def _free_keys(before: dict, now: dict, step: int) -> tuple[str, ...]:
@@ -124,13 +185,6 @@ def _free_keys(before: dict, now: dict, step: int) -> tuple[str, ...]:
             return (*_FREE_KEYS, "schedule.decay_steps")
         return tuple(key for key in _FREE_KEYS if key != "train.steps")
     return _FREE_KEYS
-
-
-def _newest_step(workdir: Workdir) -> int:
-    folder = epath.Path(workdir) / CHECKPOINTS
-    if not folder.is_dir():
-        return 0
-    return max((int(p.name) for p in folder.iterdir() if p.name.isdigit()), default=0)
 
 
 def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> None:
@@ -157,6 +211,7 @@ def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> 
     path = workdir / "config.json"
     if processes.is_first():
         (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        _keep_earlier_recipe(workdir, wanted)
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
@@ -172,6 +227,24 @@ def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> 
         )
 
 
+def _keep_earlier_recipe(workdir: epath.Path, wanted: dict) -> None:
+    """Keeps the config of the steps so far, if the run goes on with another recipe."""
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    changed = _recipe_changes(_read_json(path), wanted) - {"train.steps"}
+    if not changed:
+        return
+    step = max(saved_steps(workdir), default=0)
+    kept = workdir / f"config-until-step-{step}.json"
+    if not kept.exists():  # several changes at one step: the first is what was done
+        kept.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    before = _read_json(path)
+    for key, old, new in _differences(before, wanted):
+        if key in changed:
+            _log.info("from step %d on %s=%r instead of %r", step, key, new, old)
+
+
 def load_run(
     workdir: Workdir, *, step: str | int = "last"
 ) -> tuple[Config, nn.Module, dict[str, Any], int]:
@@ -181,10 +254,11 @@ def load_run(
         workdir: the folder that training wrote.
         step: "last", a number, or "best": the highest PSNR in an evaluation during
             training. It was chosen on the very sets that it was evaluated on, so say
-            so when you quote it.
+            so when you quote it. If the last checkpoint is damaged, the one before is
+            taken, and a warning logged.
 
     Raises:
-        InputError: the folder holds no run, or no such checkpoint.
+        InputError: the folder holds no run, or no such checkpoint, or a damaged one.
     """
     workdir = epath.Path(workdir)
     if not (workdir / "config.json").is_file():
@@ -196,17 +270,44 @@ def load_run(
         if not steps:
             raise InputError(f"{workdir}: the run has no checkpoint yet")
         if step == "last":
-            chosen = steps[-1]
+            candidates = steps[::-1]
         elif step == "best":
-            chosen = checkpoints.best_step() or steps[-1]
+            best = checkpoints.best_step()
+            if best is None:
+                every = config.to_dict()["train"]
+                raise InputError(
+                    f"{workdir}: none of the checkpoints {steps} was saved with an "
+                    "evaluation, so none is the best (train.eval_every="
+                    f"{every['eval_every']}, train.checkpoint_every="
+                    f"{every['checkpoint_every']}): give last or a number"
+                )
+            candidates = [best]
         else:
-            chosen = int(step)
-        if chosen not in steps:
+            candidates = [_step_number(step)]
+        if candidates[0] not in steps:
             raise InputError(
-                f"{workdir}: no checkpoint of step {chosen}, there are {steps}"
+                f"{workdir}: no checkpoint of step {candidates[0]}, there are {steps}"
             )
         template = abstract_variables(model)
-        return config, model, checkpoints.restore_variables(chosen, template), chosen
+        for chosen in candidates:
+            try:
+                variables = checkpoints.restore_variables(chosen, template)
+            except DamagedCheckpointError as error:
+                if chosen == candidates[-1]:
+                    raise
+                _log.warning("%s; taking the one before", error)
+                continue
+            break
+        return config, model, variables, chosen
+
+
+def _step_number(step: str | int) -> int:
+    try:
+        return int(step)
+    except ValueError:
+        raise InputError(
+            f"step: expected last, best or a number, got {step!r}"
+        ) from None
 
 
 def _read_json(path: epath.Path) -> dict[str, Any]:
