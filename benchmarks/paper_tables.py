@@ -5,8 +5,8 @@
     python benchmarks/paper_tables.py --pictures   # and draws the comparisons, first
 
 Cells of others are those of docs/networks.md, which names their sources; ours come from
-jaxsr/weights/manifest.json, which `jaxsr publish` writes. `--check` ends with code 1 if
-docs/results.md holds anything else.
+jaxsr/weights/manifest.json, which tools/publish.py writes. `--check` ends with code 1
+if docs/results.md holds anything else.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from published import published
 
 from jaxsr.benchmark import comparison_picture
 from jaxsr.imaging import write_image
+from jaxsr.loading import load
 from jaxsr.weights import zoo
 from jaxsr.weights.cards import describe_hardware
 
@@ -86,7 +87,7 @@ def make() -> str:
 
 
 def _draw(entry: zoo.Entry, data_dir: str | None) -> None:
-    upscaler = zoo.load(entry["network"], scale=entry["scale"])
+    upscaler = load(entry["network"], scale=entry["scale"])
     picture = comparison_picture(
         upscaler, "Set5", name=entry["network"], data_dir=data_dir, rows=3
     )

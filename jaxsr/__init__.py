@@ -2,7 +2,7 @@
 
 `import jaxsr` is light: it imports neither TensorFlow nor the training code. Parts are
 imported when they are first used, so both `jaxsr.models.create(...)` and
-`import jaxsr.models` work. `jaxsr.load("rcbam_lite", scale=2)` is a trained network.
+`import jaxsr.models` work. `jaxsr.load("rcbam_lite_x2")` is a trained network.
 """
 
 import importlib
@@ -23,15 +23,16 @@ _PARTS = (
     "training",
     "weights",
 )
+_DOORS = ("load", "load_weights")  # of jaxsr.loading
 
 
 def __getattr__(name: str) -> Any:
     if name in _PARTS:
         return importlib.import_module(f"jaxsr.{name}")
-    if name == "load":
-        return importlib.import_module("jaxsr.weights.zoo").load
+    if name in _DOORS:
+        return getattr(importlib.import_module("jaxsr.loading"), name)
     raise AttributeError(f"module 'jaxsr' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PARTS, "load"])
+    return sorted([*_PARTS, *_DOORS, "__version__"])

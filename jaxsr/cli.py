@@ -7,23 +7,32 @@ and only `jaxsr data` imports what may import TensorFlow.
 import argparse
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 import jaxsr
+from jaxsr import cli_evaluate
 from jaxsr.errors import InputError, reports_input_errors
 
 
 @reports_input_errors
-def main(arguments: Sequence[str] | None = None) -> int | None:
+def main(
+    arguments: Sequence[str] | None = None, *, program: str = "jaxsr evaluate"
+) -> int | None:
     """Runs the command line `arguments` (the process's own by default).
+
+    Args:
+        program: what `evaluate` is called by, to be kept with its numbers.
 
     Returns the exit code: 0, 1 when some pictures could not be read, 2 for bad input.
     """
     # Before TensorFlow or XLA are loaded: only errors, so that ours can be seen.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("absl").setLevel(logging.ERROR)
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words)
+    options.command_line = shlex.join([*program.split(), *words[1:]])
     return options.command(options)
 
 
@@ -49,11 +58,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     upscale.add_argument("--scale", type=int, help="factor; weights know their own")
     upscale.add_argument(
-        "--model", help="published network, or bicubic; default: the best one"
+        "--model",
+        metavar="SPEC",
+        help="published weights (rcbam_lite_x2), bicubic_x2, a run's folder or a file, "
+        "another project's too; or a network's name beside --scale; default: the best "
+        "published one",
     )
     trained = upscale.add_mutually_exclusive_group()
-    trained.add_argument("--weights", metavar="FILE", help="a .safetensors file")
-    trained.add_argument("--workdir", metavar="RUN", help="a folder of train.py")
+    trained.add_argument("--weights", metavar="FILE", help="as --model")
+    trained.add_argument("--workdir", metavar="RUN", help="as --model")
     upscale.add_argument(
         "--tile",
         type=int,
@@ -155,10 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument(
         "--from",
         dest="family",
-        required=True,
         metavar="FAMILY",
         help="repository, or repository and network, e.g. edsr-pytorch, basicsr/rcan; "
-        "a wrong one lists all",
+        "a wrong one lists all; default: the one whose names the file has",
     )
     convert.add_argument(
         "-o", "--out", required=True, metavar="OUT", help="the file to write"
@@ -175,6 +187,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.set_defaults(command=_convert)
 
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="PSNR and SSIM on benchmark sets",
+        description=cli_evaluate.DESCRIPTION,
+    )
+    cli_evaluate.add_arguments(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
     models = commands.add_parser("models", help="list the networks, or the weights")
     models.add_argument("name", nargs="?", metavar="NETWORK", help="explain this one")
     models.add_argument("--scale", type=int, help="default: 2; of weights, all")
@@ -184,25 +204,6 @@ def _parser() -> argparse.ArgumentParser:
         help="list published weights and their PSNR instead of all networks",
     )
     models.set_defaults(command=_models)
-
-    publish = commands.add_parser(
-        "publish",
-        help="put a trained run among the published weights",
-        description="Measure a finished run on Set5, Set14 and BSD100 and write its "
-        "weights, manifest entry and model card into this checkout of jaxsr.",
-    )
-    publish.add_argument("workdir", metavar="RUN", help="a folder of train.py")
-    publish.add_argument(
-        "--precision",
-        default="float16",
-        help="float16 (default; refused if it costs 0.005 dB) or float32",
-    )
-    publish.add_argument("--note", default="", help="a sentence for the model card")
-    publish.add_argument(
-        "--url", help="a folder to fetch the file from; default: it comes with jaxsr"
-    )
-    publish.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
-    publish.set_defaults(command=_publish)
     return parser
 
 
@@ -256,45 +257,25 @@ def _suffix(name: str | None) -> str | None:
 
 
 def _upscaler(options: argparse.Namespace):
-    from jaxsr.inference import Upscaler
-    from jaxsr.models import create
-    from jaxsr.weights import load_upscaler, zoo
+    from jaxsr.loading import best_published, load, load_weights
 
-    settings = {
-        "tile": options.tile,
-        "overlap": options.overlap,
-        "self_ensemble": options.self_ensemble,
-    }
-    if options.weights:
-        return load_upscaler(
-            options.weights, model=options.model, scale=options.scale, **settings
-        )
-    if options.workdir:
-        from jaxsr.training.workdir import load_run
+    given = options.weights or (options.workdir and f"{options.workdir}/")
+    if not (given or options.model or options.scale):
+        raise InputError("pass --scale, e.g. --scale 2, or --model, e.g. rcbam_lite_x2")
+    spec = given or options.model or best_published(options.scale)
+    weights = load_weights(
+        spec, scale=options.scale, network=options.model if given else None
+    )
+    return load(
+        weights,
+        tile=options.tile,
+        overlap=options.overlap,
+        self_ensemble=options.self_ensemble,
+    )
 
-        config, model, variables, _ = load_run(options.workdir)
-        network = config.to_dict()["model"]
-        held = network["name"], network["scale"]
-        asked = options.model or held[0], options.scale or held[1]
-        if asked != held:
-            raise InputError(
-                f"{options.workdir}: expected a run of {asked[0]} x{asked[1]}, "
-                f"got {held[0]} x{held[1]}"
-            )
-        return Upscaler(model, variables, **settings)
-    if options.scale is None:
-        raise InputError("pass --scale, e.g. --scale 2")
-    name = options.model
-    if name is None:
-        best = zoo.best_entry(options.scale, zoo.read_manifest())
-        if best is None:
-            create("bicubic", scale=options.scale)  # raises where it is no scale
-            raise InputError(
-                f"no network is published for x{options.scale}: pass --model bicubic, "
-                "--weights or --workdir"
-            )
-        name = best["network"]
-    return zoo.load(name, scale=options.scale, **settings)
+
+def _evaluate(options: argparse.Namespace) -> None:
+    cli_evaluate.run(options, options.command_line)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -329,7 +310,7 @@ def _data_check(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> None:
     import ast
 
-    from jaxsr.convert import convert_file
+    from jaxsr.convert import convert
 
     fields = {}
     for setting in options.field:
@@ -340,26 +321,11 @@ def _convert(options: argparse.Namespace) -> None:
             raise InputError(
                 f"--field: expected NAME=VALUE, a number or tuple, got {setting!r}"
             ) from None
-    network, fields = convert_file(
-        options.files, options.family, options.out, options.scale, fields
-    )
-    settings = ", ".join(f"{name}={value}" for name, value in fields.items())
-    print(f"{options.out}: {network} ({settings})")
-
-
-def _publish(options: argparse.Namespace) -> None:
-    from jaxsr.weights.cards import list_entries
-    from jaxsr.weights.publish import publish
-
-    entry = publish(
-        options.workdir,
-        precision=options.precision,
-        note=options.note,
-        url=options.url,
-        data_dir=options.data_dir,
-    )
-    print(list_entries([entry]))
-    print("next: python benchmarks/paper_tables.py --pictures (docs/results.md)")
+    weights = convert(options.files, options.family, options.scale, fields)
+    weights.create()  # finds what does not fit before anything is written
+    weights.save(options.out)
+    settings = ", ".join(f"{name}={value}" for name, value in weights.fields.items())
+    print(f"{options.out}: {weights.network} ({settings})")
 
 
 def _models(options: argparse.Namespace) -> None:

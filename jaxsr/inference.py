@@ -9,16 +9,18 @@ import copy
 import functools
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jaxtyping import Float, UInt
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.models import Network
 from jaxsr.models.variables import check_finite
+from jaxsr.weights import Weights
 
 # A jax.Device, which type checkers take for a variable.
 Device = Any
@@ -67,7 +69,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Network,
         variables: Mapping[str, Any],
         *,
         tile: int | None = None,
@@ -78,8 +80,7 @@ class Upscaler:
         """Places the parameters on a device.
 
         Args:
-            model: a network of `jaxsr.models`, or any linen module with the same call
-                and the fields `scale` and `channels` (1 or 3).
+            model: a network, with 1 or 3 channels.
             variables: what `model.init` returns; arrays of NumPy or JAX.
             tile: side of the square tiles. 0 never tiles. None tiles only pictures of
                 more than `WHOLE_PICTURE_PIXELS` output pixels.
@@ -93,8 +94,8 @@ class Upscaler:
                 a variable that is NaN or infinite.
         """
         self.model = model
-        self.scale: int = getattr(model, "scale")  # noqa: B009 (no field of nn.Module)
-        self.channels: int = getattr(model, "channels")  # noqa: B009
+        self.scale = model.scale
+        self.channels = model.channels
         if self.channels not in (1, 3):
             raise ValueError(f"a network has 1 or 3 channels, got {self.channels}")
         if overlap < 0:
@@ -120,6 +121,15 @@ class Upscaler:
         other.device = device
         other.variables = jax.device_put(self.variables, device)
         return other
+
+    def save(self, path: str | Path, **origin: Any) -> None:
+        """Writes the network with its weights to a file that `jaxsr.load` reads.
+
+        Args:
+            path: of the `.safetensors` file.
+            origin: where they come from, to be kept in the file.
+        """
+        Weights.of(self.model, self.variables, **origin).save(path)
 
     @property
     def parameters(self) -> int:
@@ -244,7 +254,7 @@ class Upscaler:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _apply(model: nn.Module, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
+def _apply(model: Network, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
     # The module is static and hashed by its fields: equal networks share compilations.
     sr = model.apply(variables, lr)
     assert isinstance(sr, jax.Array)

@@ -13,14 +13,15 @@ import optax
 import pytest
 
 import evaluate
+import jaxsr
 from configs import rcbam
-from jaxsr import models, weights
+from jaxsr import models
 from jaxsr.benchmark import read_result, weights_hash
 from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.state import create_state
 from jaxsr.training.workdir import claim_workdir, create_model
-from jaxsr.weights import zoo
+from jaxsr.weights import Weights
 
 _REPOSITORY = Path(evaluate.__file__).parent
 
@@ -77,7 +78,7 @@ def test_main_of_published_weights(photos, tmp_path):
     flags = ["--model=rcbam_lite", "--scale=2", f"--benchmarks=folder:{photos}"]
     assert evaluate.main([*flags, f"--json={tmp_path}/a.json"]) == 0
     result = read_result(tmp_path / "a.json")
-    published = zoo.load("rcbam_lite", scale=2)
+    published = jaxsr.load("rcbam_lite", scale=2)
     assert result["model"] == "rcbam_lite"
     assert result["weights_sha256"] == weights_hash(published.variables)
 
@@ -128,7 +129,7 @@ def test_main_of_a_weights_file(photos, tmp_path):
     model = models.create("rcbam", **fields)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
     path = tmp_path / "tiny.safetensors"
-    weights.save_weights(path, variables, model="rcbam", fields=fields, metadata={})
+    Weights("rcbam", fields, variables).save(path)
     flags = [f"--weights={path}", f"--benchmarks=folder:{photos}"]
     assert evaluate.main([*flags, f"--json={tmp_path}/a.json"]) == 0
     result = read_result(tmp_path / "a.json")
@@ -143,7 +144,7 @@ _BICUBIC = ["--model=bicubic", "--scale=2"]
     "flags, message",
     [
         ([], r"which network\?"),
-        (["--model=bicubic"], r"which network\? give --model and --scale"),
+        (["--model=bicubic"], r"bicubic: which scale\? e\.g\. bicubic_x2"),
         (
             ["--model=bycubic", "--scale=2"],
             "unknown model 'bycubic': .* bicubic, .*rcbam",

@@ -1,5 +1,6 @@
 """Publishing: from a run that train.py made to a file, an entry and a card."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxsr
 from configs import rcbam
 from jaxsr import benchmark
 from jaxsr.errors import InputError
@@ -14,9 +16,12 @@ from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.workdir import load_run
-from jaxsr.weights import load_upscaler, zoo
+from jaxsr.weights import zoo
 from jaxsr.weights.cards import model_card
-from jaxsr.weights.publish import publish
+from tools import publish as tool
+
+# Two steps need not be better than bicubic.
+publish = functools.partial(tool.publish, allow_worse=True)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +75,10 @@ def test_publish_writes_file_entry_and_card(run, checkout, photos):
     assert (entry["precision"], entry["bytes"] < 20_000) == ("float16", True)
 
     # What the entry says is what whoever loads the file measures.
-    upscaler = load_upscaler(zoo.weights_file(entry, folder))
+    upscaler = jaxsr.load(zoo.weights_file(entry, folder))
     again = benchmark.evaluate(upscaler, [photos], scale=2)["benchmarks"]["mine"]
     assert round(again["psnr"], 4) == entry["benchmarks"]["mine"]["psnr"]
-    bicubic = benchmark.evaluate(zoo.load("bicubic", scale=2), [photos], scale=2)
+    bicubic = benchmark.evaluate(jaxsr.load("bicubic", scale=2), [photos], scale=2)
     expected = bicubic["benchmarks"]["mine"]["psnr"]
     assert abs(entry["bicubic"]["mine"]["psnr"] - expected) < 0.01
 
@@ -107,7 +112,7 @@ def test_publish_a_run_of_an_older_train(run, checkout, photos):
 def test_publish_float32_keeps_every_bit(run, checkout, photos):
     entry = publish(run, root=checkout, benchmarks=[photos], precision="float32")
     assert entry["precision_cost"] is None
-    upscaler = load_upscaler(zoo.weights_file(entry, checkout / "jaxsr" / "weights"))
+    upscaler = jaxsr.load(zoo.weights_file(entry, checkout / "jaxsr" / "weights"))
     jax.tree.map(np.testing.assert_array_equal, upscaler.variables, load_run(run)[2])
 
 
@@ -131,6 +136,35 @@ def test_publish_with_a_url_leaves_the_package_alone(run, checkout, photos):
     assert zoo.sha256(run / entry["file"]) == entry["sha256"]
     assert not list((checkout / "jaxsr" / "weights").glob("*.safetensors"))
     assert f"fetched from `{entry['url']}`" in model_card(entry)
+
+
+def test_publish_into_a_folder_of_ones_own(run, photos, tmp_path):
+    entry = publish(run, folder=tmp_path / "my_zoo", benchmarks=[photos])
+    assert zoo.read_manifest(tmp_path / "my_zoo") == [entry]
+    assert (tmp_path / "my_zoo/rcbam_x2.md").read_text() == model_card(entry)
+    assert jaxsr.load(tmp_path / "my_zoo" / entry["file"]).scale == 2
+
+
+def test_publish_refuses_what_is_no_better(run, photos, tmp_path):
+    folder = tmp_path / "my_zoo"
+    entry = publish(run, folder=folder, benchmarks=[photos])
+    bicubic, ours = (
+        of["mine"]["psnr"] for of in (entry["bicubic"], entry["benchmarks"])
+    )
+    rival = "bicubic" if bicubic >= ours else "the published rcbam_x2"
+    with pytest.raises(InputError, match=f"expected more than .* dB, which {rival}"):
+        tool.publish(run, folder=folder, benchmarks=[photos])
+    entry["benchmarks"]["mine"]["psnr"] = 99.0
+    entry["bicubic"]["mine"]["psnr"] = 0.0
+    (folder / "manifest.json").write_text(json.dumps([entry]))
+    with pytest.raises(InputError, match="expected more than"):
+        tool.publish(run, folder=folder, benchmarks=[photos])
+    assert zoo.read_manifest(folder) == [entry]
+
+
+def test_publish_command_needs_a_run(capsys):
+    assert tool.main(["absent"]) == 2
+    assert "absent: no run of jaxsr here" in capsys.readouterr().err
 
 
 def test_publish_refuses(run, checkout, photos, tmp_path):

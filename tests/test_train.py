@@ -19,7 +19,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
 from jaxsr.training.workdir import load_run
-from jaxsr.weights import save_weights
+from jaxsr.weights import Weights
 
 _ROOT = Path(__file__).parents[1]
 
@@ -163,7 +163,7 @@ def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
         ("rcbam", {"params": {"other": np.ones(3)}}),
     ):
         path = tmp_path / f"{name}.safetensors"
-        save_weights(path, variables, model=name, fields=fields, metadata={})
+        Weights(name, fields, variables).save(path)
     for source, message in (
         (tmp_path / "edsr.safetensors", "expected weights of RCBAM, got EDSR"),
         (tmp_path / "rcbam.safetensors", "rcbam.safetensors: no parameter fits"),

@@ -10,11 +10,12 @@ import pytest
 import safetensors
 import safetensors.numpy
 
+import jaxsr
 from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
 from jaxsr.models.complexity import count_parameters
-from jaxsr.weights import load_upscaler, load_weights, save_weights
+from jaxsr.weights import Weights, read_weights
 
 FIELDS: dict[str, Any] = {"scale": 2, "features": 8, "depth": 1, "reduction": 4}
 METADATA = {"source": "trained by a test", "psnr": {"Set5": 33.5}}
@@ -34,14 +35,15 @@ def variables():
 @pytest.fixture
 def path(variables, tmp_path):
     path = tmp_path / "rcbam_x2.safetensors"
-    save_weights(path, variables, model="rcbam", fields=FIELDS, metadata=METADATA)
+    Weights("rcbam", FIELDS, variables, METADATA).save(path)
     return path
 
 
 def test_load_weights_returns_what_was_saved(path, variables):
-    model, fields, loaded, metadata = load_weights(path)
-    assert (model, fields, metadata) == ("rcbam", FIELDS, METADATA)
-    jax.tree.map(np.testing.assert_array_equal, loaded, variables)
+    weights = read_weights(path)
+    assert (weights.network, weights.fields) == ("rcbam", FIELDS)
+    assert weights.origin == METADATA
+    jax.tree.map(np.testing.assert_array_equal, weights.variables, variables)
 
 
 def test_save_weights_layout(path, variables):
@@ -58,8 +60,8 @@ def test_save_weights_transposed_and_scalar_arrays(tmp_path):
     matrix = np.arange(6, dtype=np.float32).reshape(2, 3).T
     variables = {"params": {"a": matrix, "b": np.float32(3.0)}}
     path = tmp_path / "folder" / "w.safetensors"
-    save_weights(path, variables, model="x", fields={"scale": 2}, metadata={})
-    _, _, loaded, _ = load_weights(path)
+    Weights("x", {"scale": 2}, variables).save(path)
+    loaded = read_weights(path).variables
     np.testing.assert_array_equal(loaded["params"]["a"], matrix)
     assert loaded["params"]["b"].shape == ()
 
@@ -68,8 +70,8 @@ def test_save_weights_keeps_statistics_drops_byproducts(tmp_path):
     part = {"block": {"x": np.ones(3, np.float32)}}
     variables = {"params": part, "batch_stats": part, "supervision": part}
     path = tmp_path / "w.safetensors"
-    save_weights(path, variables, model="x", fields={"scale": 2}, metadata={})
-    assert set(load_weights(path)[2]) == {"params", "batch_stats"}
+    Weights("x", {"scale": 2}, variables).save(path)
+    assert set(read_weights(path).variables) == {"params", "batch_stats"}
 
 
 def test_save_weights_failure_leaves_the_old_file(path, variables, monkeypatch):
@@ -80,7 +82,7 @@ def test_save_weights_failure_leaves_the_old_file(path, variables, monkeypatch):
 
     monkeypatch.setattr("os.replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        save_weights(path, variables, model="other", fields=FIELDS, metadata={})
+        Weights("other", FIELDS, variables).save(path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -93,66 +95,61 @@ def test_save_weights_failure_leaves_the_old_file(path, variables, monkeypatch):
         ({"scale": 2}, {"network": "mine"}),
     ],
 )
-def test_save_weights_wrong_arguments(variables, tmp_path, fields, metadata):
+def test_weights_wrong_arguments(fields, metadata):
     with pytest.raises(ValueError, match="expected fields|cannot hold"):
-        save_weights(
-            tmp_path / "w", variables, model="rcbam", fields=fields, metadata=metadata
-        )
-    assert not list(tmp_path.iterdir())
+        Weights("rcbam", fields, {}, metadata)
 
 
 def test_load_weights_lists_become_tuples(tmp_path):
     path, fields = tmp_path / "w.safetensors", {"scale": 2, "kernels": (3, 5)}
-    save_weights(path, {"params": {}}, model="x", fields=fields, metadata={})
-    assert load_weights(path)[1] == fields
+    Weights("x", fields, {"params": {}}).save(path)
+    assert read_weights(path).fields == fields
 
 
 def test_load_weights_wrong_files(path, tmp_path):
     with pytest.raises(InputError, match="absent: no such weights file"):
-        load_weights(tmp_path / "absent")
+        read_weights(tmp_path / "absent")
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"cut\.safetensors: not a readable"):
-        load_weights(cut)
+        read_weights(cut)
     foreign = tmp_path / "foreign.safetensors"
     for metadata in (None, {"format": "pt"}, {"network": '"rcbam"', "fields": "[3]"}):
         safetensors.numpy.save_file({"w": np.ones(3)}, foreign, metadata)
         with pytest.raises(InputError, match=r"foreign\.safetensors: expected meta"):
-            load_weights(foreign)
+            read_weights(foreign)
 
 
 def test_load_upscaler_equals_model(path, variables):
     lr = np.random.default_rng(0).random((9, 8, 3)).astype(np.float32)
     model = create("rcbam", **FIELDS)
-    upscaler = load_upscaler(path, model="rcbam", scale=2)
+    upscaler = jaxsr.load(path, scale=2)
     assert upscaler.parameters == count_parameters(model)
     np.testing.assert_array_equal(upscaler.run(lr), Upscaler(model, variables).run(lr))
 
 
 def test_load_upscaler_settings(path):
-    upscaler = load_upscaler(
+    upscaler = jaxsr.load(
         path, dtype=jnp.bfloat16, tile=64, overlap=8, self_ensemble=True
     )
-    assert getattr(upscaler.model, "dtype") == jnp.bfloat16  # noqa: B009
+    assert upscaler.model.dtype == jnp.bfloat16
     assert (upscaler.tile, upscaler.overlap) == (64, 8)
     assert upscaler.self_ensemble
 
 
 def test_load_upscaler_another_network(path):
     with pytest.raises(InputError, match="expected weights of rcbam x3, got rcbam x2"):
-        load_upscaler(path, scale=3)
+        jaxsr.load(path, scale=3)
     with pytest.raises(InputError, match="weights of edsr x2, got rcbam x2"):
-        load_upscaler(path, model="edsr")
+        jaxsr.load_weights(path, network="edsr")
 
 
 def test_load_upscaler_weights_that_do_not_fit(variables, tmp_path):
     path = tmp_path / "w.safetensors"
-    save_weights(
-        path, variables, model="rcbam", fields=FIELDS | {"depth": 2}, metadata={}
-    )
+    Weights("rcbam", FIELDS | {"depth": 2}, variables).save(path)
     message = r"w\.safetensors: .*block01/\S+ expected \[\S+\], got nothing"
     with pytest.raises(InputError, match=message):
-        load_upscaler(path)
-    save_weights(path, variables, model="nonet", fields=FIELDS, metadata={})
+        jaxsr.load(path)
+    Weights("nonet", FIELDS, variables).save(path)
     with pytest.raises(InputError, match=r"w\.safetensors: unknown model 'nonet'"):
-        load_upscaler(path)
+        jaxsr.load(path)

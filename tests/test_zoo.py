@@ -15,13 +15,13 @@ import jaxsr
 from jaxsr import benchmark
 from jaxsr.data.sources import FolderSource
 from jaxsr.errors import InputError
+from jaxsr.loading import load_initial_weights
 from jaxsr.models import create
 from jaxsr.models.complexity import count_parameters
 from jaxsr.models.variables import abstract_variables
-from jaxsr.weights import load_weights, save_weights, zoo
+from jaxsr.weights import Weights, read_weights, zoo
 from jaxsr.weights.cards import card_name, list_entries, model_card
-from jaxsr.weights.initial import load_initial_weights
-from jaxsr.weights.publish import MOST_PACKAGED_BYTES, ROOT
+from tools.publish import MOST_PACKAGED_BYTES, ROOT
 
 ENTRIES = zoo.read_manifest()
 IDS = [f"{entry['network']}_x{entry['scale']}" for entry in ENTRIES]
@@ -33,9 +33,10 @@ of_every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
 @of_every_entry
 def test_entry_describes_its_file(entry):
     path = zoo.weights_file(entry)  # which compares the SHA-256
-    name, fields, variables, metadata = load_weights(path)
+    weights = read_weights(path)
+    name, fields, variables = weights.network, weights.fields, weights.variables
     assert (name, fields) == (entry["network"], entry["fields"])
-    assert metadata["training"] == entry["training"]
+    assert weights.origin["training"] == entry["training"]
     assert path.stat().st_size == entry["bytes"]
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     assert count == entry["parameters"] == count_parameters(create(name, **fields))
@@ -46,7 +47,7 @@ def test_entry_describes_its_file(entry):
 def test_entry_gives_its_numbers_on_set5(entry, data_dir):
     def measure(benchmark_set, dtype):
         return benchmark.evaluate(
-            zoo.load(entry["network"], scale=entry["scale"], dtype=dtype),
+            jaxsr.load(entry["network"], scale=entry["scale"], dtype=dtype),
             [benchmark_set],
             scale=entry["scale"],
             protocol=entry["protocol"],
@@ -125,7 +126,7 @@ def folder(tmp_path) -> tuple[Path, zoo.Entry]:
     shapes = abstract_variables(create("rcbam", **fields))
     variables = jax.tree.map(lambda x: np.ones(x.shape, np.float32), shapes)
     path = tmp_path / "rcbam_x2.safetensors"
-    save_weights(path, variables, model="rcbam", fields=fields, metadata={})
+    Weights("rcbam", fields, variables).save(path)
     return tmp_path, {"file": path.name, "sha256": zoo.sha256(path), "url": None}
 
 

@@ -1,7 +1,7 @@
 """Published weights of other projects, turned into those of jaxsr's networks.
 
     name, fields, variables = from_torch(torch.load(...), "edsr-pytorch/edsr")
-    convert_file("EDSR_x2.pt", "edsr-pytorch/edsr", "edsr_x2.safetensors")
+    convert(["EDSR_x2.pt"]).save("edsr_x2.safetensors")
 
 A family is a repository and one of its networks, see `list_families()`; the repository
 alone ("edsr-pytorch") will do, since the keys tell which network it is. PyTorch is not
@@ -18,14 +18,15 @@ from jaxsr.convert.checkpoint_file import read_checkpoint
 from jaxsr.convert.mapping import Arrays, apply_plan
 from jaxsr.errors import InputError
 from jaxsr.models import create
-from jaxsr.weights import save_weights
+from jaxsr.weights import Weights
 
 __all__ = [
-    "convert_file",
+    "convert",
     "from_matconvnet",
     "from_torch",
     "list_families",
     "read_checkpoint",
+    "recognise",
 ]
 
 
@@ -81,35 +82,37 @@ def from_matconvnet(
     return _convert(arrays, family, scale, fields)
 
 
-def convert_file(
-    path: str | Path | Sequence[str | Path],
-    family: str,
-    output: str | Path,
+def convert(
+    paths: Sequence[str | Path],
+    family: str | None = None,
     scale: int | None = None,
     fields: Mapping[str, Any] | None = None,
-) -> tuple[str, dict[str, Any]]:
-    """Writes the weights in a published file as jaxsr's; returns (name, fields).
+) -> Weights:
+    """Returns the weights in another project's file.
 
-    The metadata say where they come from (file, SHA-256, family) and under which
+    Their origin says where they come from (file, SHA-256, family) and under which
     protocol networks of this kind are scored.
 
     Args:
-        path: what `read_checkpoint` can read; for a cascade (SCN's) one file a stage.
-        family: one of `list_families()`, or a repository.
-        output: the `.safetensors` file to write.
+        paths: one file that `read_checkpoint` can read; for a cascade (SCN's) one a
+            stage.
+        family: one of `list_families()`, or a repository; None: the one whose names
+            and shapes the file has.
         scale: see `from_torch`.
         fields: see `from_torch`.
 
     Raises:
-        InputError: the file cannot be read, or does not fit the family.
+        InputError: the file cannot be read, does not fit the family, or fits none or
+            several.
     """
-    if not _members(family, _FAMILIES):
+    if family is not None and not _members(family, _FAMILIES):
         raise _unknown_family(family, _FAMILIES)
-    paths = [Path(p) for p in ([path] if isinstance(path, str | Path) else path)]
+    paths = [Path(path) for path in paths]
     files = [read_checkpoint(path) for path in paths]
-    of_torch = _members(family, pytorch.FAMILIES)
-    prepare = pytorch.strip_prefixes if of_torch else matconvnet.restore_axes
     try:
+        family = family or _recognise(files)
+        of_torch = _members(family, pytorch.FAMILIES)
+        prepare = pytorch.strip_prefixes if of_torch else matconvnet.restore_axes
         arrays = matconvnet.join_stages([prepare(arrays) for arrays in files])
         if len(paths) > 1 and not _members(family, matconvnet.CASCADES):
             raise InputError(f"{family} is one file, got {len(paths)}")
@@ -117,16 +120,43 @@ def convert_file(
         name, held, variables = _convert(arrays, family, scale, fields)
     except InputError as error:
         raise InputError(f"{' '.join(map(str, paths))}: {error}") from None
-    channels = getattr(create(name, **held), "channels")  # noqa: B009 (a field of all)
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    metadata = {
+    origin = {
         "source": " ".join(path.name for path in paths),
         "source_sha256": " ".join(hashes),
         "family": family,
-        "protocol": "classic" if channels == 1 else "rgb",
+        "protocol": "classic" if create(name, **held).channels == 1 else "rgb",
     }
-    save_weights(output, variables, model=name, fields=held, metadata=metadata)
-    return name, held
+    return Weights(name, held, variables, origin)
+
+
+def recognise(files: Sequence[Arrays]) -> list[str]:
+    """Returns the families whose names and shapes the arrays of the files have."""
+    found = []
+    for families, prepare in (
+        (pytorch.FAMILIES, pytorch.strip_prefixes),
+        (matconvnet.FAMILIES, matconvnet.restore_axes),
+    ):
+        try:
+            arrays = matconvnet.join_stages([prepare(arrays) for arrays in files])
+        except InputError:
+            continue
+        found += [family for family in families if _names_fit(family, arrays)]
+    return sorted(found)
+
+
+def _recognise(files: Sequence[Arrays]) -> str:
+    found = recognise(files)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"its names are those of {' and '.join(found)}: say which (--from)"
+        )
+    raise InputError(
+        "its names are those of no family that jaxsr knows; say which it should be "
+        f"(--from), to hear what differs: {', '.join(list_families())}"
+    )
 
 
 def _convert(

@@ -34,7 +34,7 @@ class Network(nn.Module):
 
         def __hash__(self) -> int: ...
 
-    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(self, lr: jax.typing.ArrayLike, *, train: bool = False) -> jax.Array:
         """Returns the enlarged images.
 
         Args:
@@ -48,6 +48,7 @@ class Network(nn.Module):
                 such a value.
         """
         self.check()
+        lr = jnp.asarray(lr)
         expected = f"floats in [0, 1] of shape [N, H, W, {self.channels}]"
         name = type(self).__name__
         if lr.ndim != 4 or lr.shape[-1] != self.channels:

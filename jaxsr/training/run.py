@@ -12,6 +12,7 @@ from etils import epath
 from jaxsr import processes
 from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.errors import InputError
+from jaxsr.loading import load_initial_weights
 from jaxsr.metrics import get_protocol
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
@@ -33,7 +34,6 @@ from jaxsr.training.workdir import (
     claim_workdir,
     create_training_model,
 )
-from jaxsr.weights.initial import load_initial_weights
 
 _log = logging.getLogger(__name__)
 

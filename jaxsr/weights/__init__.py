@@ -1,13 +1,13 @@
-"""Trained networks as single files: safetensors with the network's name and fields.
+"""A network with its weights: `Weights`, and the file that holds one.
 
-A tensor's key is its path in the variables, `params/head/kernel`. The file's metadata
-are JSON strings: `network` (its name in `jaxsr.models`), `fields` (what `create` takes,
-`scale` among them), and what the writer added, such as `source` and `protocol`.
+The file is safetensors. A tensor's key is its path in the variables,
+`params/head/kernel`. The metadata are JSON strings: `network` (its name in
+`jaxsr.models`), `fields` (what `create` takes, `scale` among them), and where the
+weights come from, such as `source`, `training` and `protocol`.
 """
 
+import dataclasses
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,67 +20,92 @@ import safetensors.numpy
 from flax.traverse_util import unflatten_dict
 
 from jaxsr.errors import InputError
-from jaxsr.inference import Upscaler
-from jaxsr.models import create
+from jaxsr.files import write_whole
+from jaxsr.models import Network, create, fields_of, name_of
 from jaxsr.models.variables import abstract_variables, by_name, check_variables
 
 # The collections that belong to a trained network; others are by-products of a call.
 _COLLECTIONS = ("params", "batch_stats")
 
 
-def save_weights(
-    path: str | Path,
-    variables: Mapping[str, Any],
-    *,
-    model: str,
-    fields: Mapping[str, Any],
-    metadata: Mapping[str, Any],
-) -> None:
-    """Writes a trained network, whole or not at all.
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A network with its weights. `jaxsr.load_weights(spec)` gives one.
 
-    Args:
-        path: of the `.safetensors` file; an existing one is replaced.
-        variables: `{"params": ...}`, with "batch_stats" where the network has them.
-        model: the network's name in `jaxsr.models`.
+    Attributes:
+        network: the network's name in `jaxsr.models`, or "package.module:Class".
         fields: its fields, `scale` among them. Without `dtype`, which is the choice of
             whoever runs the network.
-        metadata: what else is worth knowing (source of the weights, protocol and score,
-            ...); any values that JSON can hold.
-
-    Raises:
-        ValueError: `fields` without `scale`, or with `dtype`; metadata named `network`
-            or `fields`.
-        OSError: the file cannot be written.
+        variables: what `model.apply` takes: `{"params": ...}`, with "batch_stats" where
+            the network has them; arrays of NumPy or JAX.
+        origin: where they come from; any values that JSON can hold.
     """
-    if "scale" not in fields or "dtype" in fields:
-        raise ValueError(f"expected fields with scale and no dtype, got {dict(fields)}")
-    if reserved := {"network", "fields"} & set(metadata):
-        raise ValueError(f"metadata cannot hold {sorted(reserved)}: these are written")
-    entries = {"network": model, "fields": dict(fields), **metadata}
-    kept = {name: variables[name] for name in _COLLECTIONS if name in variables}
-    tensors = {
-        # safetensors writes memory as it lies: order="C" makes transposed views safe.
-        key: np.asarray(jax.device_get(value), order="C")
-        for key, value in by_name(kept).items()
-    }
-    content = safetensors.numpy.save(
-        tensors, {key: json.dumps(value) for key, value in entries.items()}
-    )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+    network: str
+    fields: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if "scale" not in self.fields or "dtype" in self.fields:
+            raise ValueError(
+                f"expected fields with scale and no dtype, got {dict(self.fields)}"
+            )
+        if reserved := {"network", "fields"} & set(self.origin):
+            raise ValueError(f"origin cannot hold {sorted(reserved)}")
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in self.fields.items())
+        return f"Weights({self.network}: {settings}; {self.parameters:,} parameters)"
+
+    @classmethod
+    def of(cls, model: Network, variables: Mapping[str, Any], **origin: Any):
+        """Returns the weights of a network that is at hand."""
+        return cls(name_of(model), fields_of(model), variables, origin)
+
+    @property
+    def scale(self) -> int:
+        """The factor by which the network enlarges."""
+        return self.fields["scale"]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network learned."""
+        leaves = jax.tree.leaves(self.variables.get("params", {}))
+        return sum(leaf.size for leaf in leaves)
+
+    def create(self, *, dtype: Any = jnp.float32) -> Network:
+        """Returns the network, which the weights have been found to fit.
+
+        Args:
+            dtype: compute type, float32 or bfloat16.
+
+        Raises:
+            InputError: there is no such network, or the weights are not of its shapes.
+        """
+        model = create(self.network, **self.fields, dtype=dtype)
+        check_variables(abstract_variables(model), self.variables)
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Writes a `.safetensors` file, whole or not at all.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        kept = {k: self.variables[k] for k in _COLLECTIONS if k in self.variables}
+        tensors = {
+            # safetensors writes memory as it lies: order="C" is for transposed views.
+            key: np.asarray(jax.device_get(value), order="C")
+            for key, value in by_name(kept).items()
+        }
+        about = {"network": self.network, "fields": dict(self.fields), **self.origin}
+        strings = {key: json.dumps(value) for key, value in about.items()}
+        write_whole(path, safetensors.numpy.save(tensors, strings))
 
 
-def load_weights(
-    path: str | Path,
-) -> tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Returns what `save_weights` wrote: (model, fields, variables, metadata).
+def read_weights(path: str | Path) -> Weights:
+    """Returns what `Weights.save` wrote.
 
     The arrays are NumPy's. Numbers of half the size become float32, the type that all
     networks keep parameters in.
@@ -95,12 +120,13 @@ def load_weights(
         with safetensors.safe_open(path, framework="numpy") as file:
             tensors = {key: _at_least_32(file.get_tensor(key)) for key in file.keys()}
             strings = file.metadata() or {}
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, AttributeError, TypeError) as error:
+        # The latter two: types of numbers that NumPy does not have, such as float8.
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
     try:
-        metadata = {key: json.loads(value) for key, value in strings.items()}
-        model, fields = metadata.pop("network"), metadata.pop("fields")
-        usable = isinstance(model, str) and "scale" in dict(fields)
+        origin = {key: json.loads(value) for key, value in strings.items()}
+        network, fields = origin.pop("network"), origin.pop("fields")
+        usable = isinstance(network, str) and "scale" in dict(fields)
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:
@@ -110,49 +136,7 @@ def load_weights(
         )
     # JSON has no tuples, and modules must be hashable.
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return model, fields, unflatten_dict(tensors, sep="/"), metadata
-
-
-def load_upscaler(
-    path: str | Path,
-    *,
-    model: str | None = None,
-    scale: int | None = None,
-    dtype: Any = jnp.float32,
-    tile: int | None = None,
-    overlap: int = 32,
-    self_ensemble: bool = False,
-) -> Upscaler:
-    """Returns the network in a weights file, ready to enlarge pictures.
-
-    Args:
-        path: of a `.safetensors` file written by `save_weights`.
-        model: the network that the file is expected to hold; None takes any.
-        scale: the factor that it is expected to have; None takes any.
-        dtype: compute type, float32 or bfloat16.
-        tile: see `Upscaler`, as for what follows.
-        overlap: see `Upscaler`.
-        self_ensemble: see `Upscaler`.
-
-    Raises:
-        InputError: the file cannot be used, its tensors do not fit its network, or it
-            holds another network or scale than expected.
-    """
-    name, fields, variables, _ = load_weights(path)
-    expected = (model or name, scale or fields["scale"])
-    if expected != (name, fields["scale"]):
-        raise InputError(
-            f"{path}: expected weights of {expected[0]} x{expected[1]}, "
-            f"got {name} x{fields['scale']}"
-        )
-    try:
-        network = create(name, **fields, dtype=dtype)
-        check_variables(abstract_variables(network), variables)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    return Upscaler(
-        network, variables, tile=tile, overlap=overlap, self_ensemble=self_ensemble
-    )
+    return Weights(network, fields, unflatten_dict(tensors, sep="/"), origin)
 
 
 def _at_least_32(array: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The zoo: networks trained with jaxsr itself, by name and scale.
 
-    upscale = load("rcbam_lite", scale=2)
+`jaxsr.load("rcbam_lite_x2")` finds them here.
 
-`manifest.json` beside this file lists them. `jaxsr publish` writes it, the files and
+`manifest.json` beside this file lists them. tools/publish.py writes it, the files and
 the model cards; nobody edits it. An entry:
 
     {"network": "rcbam_lite", "scale": 2, "fields": {"scale": 2, "features": 32, ...},
@@ -28,52 +28,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-
 from jaxsr.errors import InputError
-from jaxsr.inference import Upscaler
-from jaxsr.models import create
-from jaxsr.models.complexity import count_parameters
-from jaxsr.weights import load_upscaler
 from jaxsr.weights.fetch import fetch
 
 FOLDER = Path(__file__).parent
 
 Entry = dict[str, Any]
-
-
-def load(
-    name: str,
-    *,
-    scale: int,
-    dtype: Any = jnp.float32,
-    tile: int | None = None,
-    overlap: int = 32,
-    self_ensemble: bool = False,
-) -> Upscaler:
-    """Returns a trained network, ready to enlarge pictures: uint8 [H, W, 3] to uint8.
-
-    Args:
-        name: a network with published weights (`jaxsr models --weights` lists them), or
-            one without parameters: "bicubic".
-        scale: the factor.
-        dtype: compute type, float32 or bfloat16.
-        tile, overlap, self_ensemble: see `jaxsr.inference.Upscaler`.
-
-    Raises:
-        InputError: no such network, no weights of it at this scale, or a file that is
-            damaged or cannot be fetched.
-    """
-    settings: Any = {
-        "tile": tile,
-        "overlap": overlap,
-        "self_ensemble": self_ensemble,
-    }
-    model = create(name, scale=scale, dtype=dtype)
-    if not count_parameters(model):
-        return Upscaler(create(name, scale=scale, channels=3), {}, **settings)
-    path = weights_file(find_entry(name, scale, read_manifest()))
-    return load_upscaler(path, model=name, scale=scale, dtype=dtype, **settings)
 
 
 def read_manifest(folder: Path = FOLDER) -> list[Entry]:
@@ -93,8 +53,7 @@ def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
     there = ", ".join(f"{e['network']} x{e['scale']}" for e in entries) or "none yet"
     raise InputError(
         f"no weights of {name} x{scale} are published; published are: {there}. Train "
-        f"it (python train.py --config=configs/{name}_x{scale}.py) and give the run "
-        "(--workdir), or give a file (--weights)"
+        f"it and give the run's folder, or give a weights file"
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from jaxsr.cli import main
 from jaxsr.convert import (
-    convert_file,
+    convert,
     from_matconvnet,
     from_torch,
     list_families,
@@ -23,7 +23,7 @@ from jaxsr.convert import (
 )
 from jaxsr.errors import InputError
 from jaxsr.models import create
-from jaxsr.weights import load_weights
+from jaxsr.weights import read_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -349,11 +349,9 @@ def test_convert_file_matconvnet_vdsr(tmp_path):
         cells["weight"][0, i] = squeezed(layer["kernel"])
         cells["bias"][0, i] = layer["bias"][:, None]
     path = as_matlab_file(tmp_path / "vdsr.mat", {"model": cells})
-    name, fields = convert_file(path, "matconvnet/vdsr", tmp_path / "out", 3)
-    assert create(name, **fields) == network
-    jax.tree.map(
-        np.testing.assert_array_equal, load_weights(tmp_path / "out")[2], variables
-    )
+    weights = convert([path], "matconvnet/vdsr", 3)
+    assert weights.create() == network
+    jax.tree.map(np.testing.assert_array_equal, weights.variables, variables)
 
 
 def test_convert_file_matconvnet_lapsrn(tmp_path):
@@ -375,11 +373,10 @@ def test_convert_file_matconvnet_lapsrn(tmp_path):
         add(f"level{number}_img_up", level["image_upsample"], (0, 1, 3, 2))
     entries = np.array(list(params.items()), [("name", object), ("value", object)])
     path = as_matlab_file(tmp_path / "lapsrn.mat", {"net": {"params": entries}})
-    name, fields = convert_file(path, "matconvnet/lapsrn", tmp_path / "out")
-    assert create(name, **fields) == network
-    jax.tree.map(
-        np.testing.assert_array_equal, load_weights(tmp_path / "out")[2], variables
-    )
+    weights = convert([path])  # recognised by its names
+    assert weights.origin["family"] == "matconvnet/lapsrn"
+    assert weights.create() == network
+    jax.tree.map(np.testing.assert_array_equal, weights.variables, variables)
 
 
 def scn_arrays(params) -> dict[str, np.ndarray]:
@@ -404,9 +401,9 @@ def test_convert_file_matconvnet_scn(tmp_path):
     _, variables = initialised("scn", scale=2, atoms=12)
     params = variables["params"]["stage0"]
     path = as_matlab_file(tmp_path / "scn.mat", {"model": scn_arrays(params)})
-    name, fields = convert_file(path, "matconvnet/scn", tmp_path / "out", 3)
-    assert (name, fields) == ("scn", {"scale": 3, "atoms": 12})
-    cascade = load_weights(tmp_path / "out")[2]["params"]
+    weights = convert([path], "matconvnet/scn", 3)
+    assert (weights.network, weights.fields) == ("scn", {"scale": 3, "atoms": 12})
+    cascade = weights.variables["params"]
     assert set(cascade) == {"stage0", "stage1"}
     for stage in cascade.values():
         jax.tree.map(np.testing.assert_array_equal, stage, params)
@@ -422,10 +419,10 @@ def test_convert_command_scn_cascade_of_two_files(tmp_path, capsys):
     out = str(tmp_path / "scn.safetensors")
     words = ["--from", "matconvnet/scn", "-o", out]
     assert main(["convert", first, second, *words, "--scale", "3"]) == 0
-    name, fields, found, metadata = load_weights(out)
-    assert create(name, **fields) == network
-    jax.tree.map(np.testing.assert_array_equal, found, variables)
-    assert metadata["source"] == "0.mat 1.mat"
+    weights = read_weights(out)
+    assert weights.create() == network
+    jax.tree.map(np.testing.assert_array_equal, weights.variables, variables)
+    assert weights.origin["source"] == "0.mat 1.mat"
 
     files = [read_checkpoint(path) for path in (first, second)]
     assert from_matconvnet(files, "matconvnet/scn")[1]["scale"] == 4
@@ -464,8 +461,9 @@ def test_convert_command(tmp_path, capsys):
     assert (
         "edsr (features=8, depth=3, res_scale=0.1, scale=4)" in capsys.readouterr().out
     )
-    name, fields, variables, metadata = load_weights(out)
-    difference = run(create(name, **fields), variables, images) - output
+    weights = read_weights(out)
+    difference = run(weights.create(), weights.variables, images) - output
+    metadata = weights.origin
     assert np.abs(difference).max() < 1e-5
     assert metadata["source"] == "edsr.npz"
     assert re.fullmatch("[0-9a-f]{64}", metadata["source_sha256"])
@@ -497,6 +495,6 @@ def test_convert_file_read_again(tmp_path):
     """What jaxsr writes is a checkpoint that `read_checkpoint` reads."""
     state, *_ = golden("espcn_yjn870_x2")
     np.savez(tmp_path / "espcn.npz", **state)
-    convert_file(tmp_path / "espcn.npz", "yjn870/espcn", tmp_path / "espcn.safetensors")
+    convert([tmp_path / "espcn.npz"]).save(tmp_path / "espcn.safetensors")
     arrays = read_checkpoint(tmp_path / "espcn.safetensors")
     assert arrays["params/conv1/kernel"].shape == (5, 5, 1, 64)

@@ -1,31 +1,34 @@
-"""Put a trained run into the zoo: weights file, manifest entry and model card at once.
+"""Puts a trained run into the zoo: weights file, manifest entry and model card at once.
 
-Every figure comes from the run's own files or is measured here.
+    python tools/publish.py runs/my_run                   # into this checkout of jaxsr
+    python tools/publish.py runs/my_run --folder my_zoo   # into a folder of one's own
+
+Every figure comes from the run's own files or is measured here. `load` reads the file.
 """
 
-import dataclasses
+import argparse
 import json
-import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 
 from jaxsr import benchmark
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, reports_input_errors
+from jaxsr.files import write_whole
 from jaxsr.inference import Upscaler
-from jaxsr.models import create
+from jaxsr.models import create, fields_of
 from jaxsr.training.metric_log import read_metrics
 from jaxsr.training.workdir import load_run
-from jaxsr.weights import save_weights
-from jaxsr.weights.cards import card_name, model_card
+from jaxsr.weights import Weights
+from jaxsr.weights.cards import card_name, list_entries, model_card
 from jaxsr.weights.zoo import Entry, read_manifest, sha256
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 """The checkout, where the manifest and the cards lie."""
 
 BENCHMARKS = ("Set5", "Set14", "BSD100")
@@ -39,9 +42,6 @@ MOST_COST = 0.005
 _PROTOCOL = "rgb"
 _LICENCE = "Apache-2.0"
 
-# Fields of modules that do not decide what is computed, only how.
-_NOT_STORED = ("parent", "name", "dtype", "block_loop")
-
 # Flags of train.py that say where things lie on one machine, not what is done.
 _PLACES = ("--workdir", "--config.data.data_dir")
 
@@ -53,8 +53,10 @@ def publish(
     note: str = "",
     url: str | None = None,
     root: Path = ROOT,
+    folder: Path | None = None,
     data_dir: str | Path | None = None,
     benchmarks: Sequence[str] = BENCHMARKS,
+    allow_worse: bool = False,
 ) -> Entry:
     """Writes a finished run's weights, manifest entry and card; returns the entry.
 
@@ -68,23 +70,30 @@ def publish(
         url: of a folder that the file will be fetched from; it is written into
             `workdir`, for uploading. By default it comes with jaxsr.
         root: the checkout of jaxsr.
+        folder: put file, manifest and card there, instead of into the checkout.
         data_dir: where the benchmark sets are; by default $JAXSR_DATA_DIR.
         benchmarks: the sets; the first ranks networks of one scale.
+        allow_worse: publish also what is no better than bicubic, or than the entry that
+            it replaces.
 
     Raises:
-        InputError: no run, one that has not ended, a missing set, or numbers of half
-            the size cost more than 0.005 dB.
+        InputError: no run, one that has not ended, a missing set, PSNR on the first set
+            no higher than it should be, or numbers of half the size cost more than
+            0.005 dB.
     """
-    workdir, folder = Path(workdir), root / "jaxsr" / "weights"
-    if not (folder / "manifest.json").is_file():
+    workdir, own = Path(workdir), folder is not None
+    cards = folder or root / "docs" / "models"
+    folder = folder or root / "jaxsr" / "weights"
+    if not own and not (folder / "manifest.json").is_file():
         raise InputError(
-            f"{folder}: no manifest.json; publish from a checkout of jaxsr"
+            f"{folder}: no manifest.json; publish from a checkout of jaxsr, or into a "
+            "--folder"
         )
     if precision not in ("float16", "float32"):
         raise InputError(f"precision: expected float16 or float32, got {precision!r}")
     config, model, variables, step = load_run(workdir)
     training = _training_record(workdir, config.to_dict(), step)
-    network, fields = config.model.name, _fields(model)
+    network, fields = config.model.name, fields_of(model)
     scale = fields["scale"]
 
     def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -116,7 +125,10 @@ def publish(
                 f"{precision} costs {cost:.4f} dB, expected less than {MOST_COST}: "
                 "publish in float32"
             )
-    file = f"{network}_x{scale}.safetensors"
+    bicubic = measure("bicubic", {})
+    if not allow_worse:
+        _check_better(f"{network}_x{scale}", scores, bicubic, _entries(folder))
+    file = f"{network.replace(':', '.')}_x{scale}.safetensors"
     entry = {
         "network": network,
         "scale": scale,
@@ -131,20 +143,40 @@ def publish(
         "training": training,
         "protocol": _PROTOCOL,
         "benchmarks": scores,
-        "bicubic": measure("bicubic", {}),
+        "bicubic": bicubic,
     }
     about = {k: v for k, v in entry.items() if k not in ("network", "fields", "file")}
     path = (workdir if url else folder) / file
-    save_weights(path, stored, model=network, fields=fields, metadata=about)
+    Weights(network, fields, stored, about).save(path)
     entry |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    _write_entry(entry, root)
+    _write_entry(entry, folder, cards)
     return entry
 
 
-def _fields(model: nn.Module) -> dict[str, Any]:
-    """Returns all fields that decide what the network is, defaults included."""
-    names = [field.name for field in dataclasses.fields(model)]
-    return {name: getattr(model, name) for name in names if name not in _NOT_STORED}
+def _entries(folder: Path) -> list[Entry]:
+    return read_manifest(folder) if (folder / "manifest.json").is_file() else []
+
+
+def _check_better(
+    name: str,
+    scores: Mapping[str, Mapping[str, float]],
+    bicubic: Mapping[str, Mapping[str, float]],
+    entries: Sequence[Entry],
+) -> None:
+    first = next(iter(scores))
+    rivals = {"bicubic": bicubic} | {
+        f"the published {name}": entry["benchmarks"]
+        for entry in entries
+        if f"{entry['network']}_x{entry['scale']}" == name
+        and first in entry["benchmarks"]
+    }
+    for rival, their in rivals.items():
+        if not scores[first]["psnr"] > their[first]["psnr"]:
+            raise InputError(
+                f"{name}: {scores[first]['psnr']:.3f} dB on {first}, expected more "
+                f"than {their[first]['psnr']:.3f} dB, which {rival} has; publish it "
+                "all the same with --allow_worse"
+            )
 
 
 def _training_record(
@@ -192,11 +224,10 @@ def _without_places(command: str) -> str:
     return shlex.join(kept)
 
 
-def _write_entry(entry: Entry, root: Path) -> None:
+def _write_entry(entry: Entry, folder: Path, cards: Path) -> None:
     """Writes manifest and card, the manifest last."""
-    folder = root / "jaxsr" / "weights"
     key = (entry["network"], entry["scale"])
-    others = [e for e in read_manifest(folder) if (e["network"], e["scale"]) != key]
+    others = [e for e in _entries(folder) if (e["network"], e["scale"]) != key]
     entries = sorted([*others, entry], key=lambda e: (e["network"], e["scale"]))
     total = sum(e["bytes"] for e in entries if not e["url"])
     if total > MOST_PACKAGED_BYTES:
@@ -205,9 +236,39 @@ def _write_entry(entry: Entry, root: Path) -> None:
             f"{total / 2**20:.0f} MiB, expected at most "
             f"{MOST_PACKAGED_BYTES // 2**20}: give a URL to fetch it from"
         )
-    card = root / "docs" / "models" / card_name(entry)
-    card.parent.mkdir(parents=True, exist_ok=True)
-    card.write_text(model_card(entry), encoding="utf-8")
-    temporary = folder / "manifest.json.tmp"
-    temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / "manifest.json")
+    write_whole(cards / card_name(entry), model_card(entry))
+    write_whole(folder / "manifest.json", json.dumps(entries, indent=2) + "\n")
+
+
+@reports_input_errors
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line `arguments`, the process's own by default."""
+    parser = argparse.ArgumentParser(
+        description="Measure a run's last checkpoint and publish it."
+    )
+    parser.add_argument("workdir", metavar="RUN", help="a folder of train.py")
+    parser.add_argument(
+        "--precision",
+        default="float16",
+        help="float16 (default; refused if it costs 0.005 dB) or float32",
+    )
+    parser.add_argument("--note", default="", help="a sentence for the model card")
+    parser.add_argument(
+        "--url", help="a folder to fetch the file from; default: it comes with jaxsr"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="of one's own; default: this checkout"
+    )
+    parser.add_argument(
+        "--allow_worse",
+        action="store_true",
+        help="also what is no better than bicubic or than what is published",
+    )
+    parser.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
+    entry = publish(**vars(parser.parse_args(arguments)))
+    print(list_entries([entry]))
+    print("next: python benchmarks/paper_tables.py --pictures (docs/results.md)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

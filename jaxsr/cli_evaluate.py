@@ -1,0 +1,146 @@
+"""`jaxsr evaluate`, which evaluate.py is too: a network on benchmark sets."""
+
+import argparse
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+from jaxsr.errors import InputError
+
+DESCRIPTION = """\
+Measures a network on benchmark sets: PSNR and SSIM, as the field's table. Which
+network: anything that jaxsr.load takes (--model rcbam_lite_x2, a run's folder, a file),
+or a training run by its config."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what `run` takes."""
+    network = parser.add_argument_group("which network")
+    network.add_argument(
+        "--model",
+        metavar="SPEC",
+        help="published weights (rcbam_lite_x2), bicubic_x2, a run's folder or a file; "
+        "or a network's name beside --scale",
+    )
+    network.add_argument("--scale", type=int, help="runs and weights know their own")
+    network.add_argument("--weights", metavar="FILE", help="as --model")
+    network.add_argument(
+        "--config", help="the run of configs/NAME.py or configs/NAME.py:RECIPE"
+    )
+    network.add_argument("--workdir", help="a run's folder; default runs/<config name>")
+    network.add_argument(
+        "--step", default="last", help="a run's checkpoint: last (default), best or N"
+    )
+    parser.add_argument(
+        "--benchmarks",
+        metavar="SETS",
+        help="Set5, Set14, BSD100, Urban100, sample, folder:PATH, joined by commas; "
+        "default: the run's, or Set5,Set14",
+    )
+    parser.add_argument("--protocol", help="rgb or classic; default: the run's, or rgb")
+    parser.add_argument("--data_dir", help="default: the run's, or $JAXSR_DATA_DIR")
+    parser.add_argument(
+        "--self_ensemble",
+        action=argparse.BooleanOptionalAction,
+        help="average over 8 flips and turns; default: as the run's config says, or no",
+    )
+    parser.add_argument(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="side of tiles in LR pixels; 0 never tiles; default: large images only",
+    )
+    parser.add_argument(
+        "--save_images", metavar="DIR", help="write SR images to DIR/SET/X<scale>/"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write every number there; - is standard output"
+    )
+
+
+def run(options: argparse.Namespace, command: str) -> None:
+    """Measures, prints the table, then writes what was asked for.
+
+    Args:
+        command: what was typed, to be kept with the numbers.
+    """
+    from jaxsr import benchmark
+    from jaxsr.inference import Upscaler
+    from jaxsr.loading import load_weights
+
+    spec, expected = _which(options)
+    weights = load_weights(spec, step=options.step, **expected)
+    if "run" in weights.origin:
+        _take_settings_of_run(spec, options)
+    upscaler = Upscaler(
+        weights.create(),
+        weights.variables,
+        tile=options.tile,
+        self_ensemble=bool(options.self_ensemble),
+    )
+    result = benchmark.evaluate(
+        upscaler,
+        [name for name in (options.benchmarks or "Set5,Set14").split(",") if name],
+        scale=upscaler.scale,
+        protocol=options.protocol or "rgb",
+        name=weights.network,
+        data_dir=options.data_dir,
+        save_images=options.save_images,
+        progress=True,
+    )
+    about = {"model": weights.network, "command": command}
+    about |= {k: weights.origin[k] for k in ("config", "step") if k in weights.origin}
+    if options.weights:
+        about["weights"] = options.weights
+    result |= about
+    print(benchmark.markdown_table(result), flush=True)
+    if options.json:
+        benchmark.write_result(options.json, result)
+
+
+def _which(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Returns the spec of the network, and what it is expected to be."""
+    expected = {"network": options.model, "scale": options.scale}
+    if options.weights:
+        if options.config or options.workdir:
+            raise InputError("--weights: expected either weights or a run, got both")
+        return options.weights, expected
+    if options.config:
+        config = _read_config(options.config)
+        held = {"network": config.model.name, "scale": config.model.scale}
+        expected = {key: value or held[key] for key, value in expected.items()}
+        return f"{options.workdir or f'runs/{config.name}'}/", expected
+    if options.workdir:
+        return f"{options.workdir}/", expected
+    if options.model:
+        return options.model, {"scale": options.scale}
+    raise InputError(
+        "which network? give --model (with --scale where it does not say), --config, "
+        "--workdir or --weights"
+    )
+
+
+def _take_settings_of_run(workdir: str, options: argparse.Namespace) -> None:
+    """Sets what `options` leave open of the evaluation as the run's config says."""
+    from etils import epath
+
+    config = json.loads((epath.Path(workdir) / "config.json").read_text())
+    for key in ("benchmarks", "protocol", "self_ensemble"):
+        if getattr(options, key) is None:
+            setattr(options, key, config["eval"][key])
+    options.data_dir = options.data_dir or config["data"]["data_dir"]
+
+
+def _read_config(spec: str) -> Any:
+    """Returns the config of `path` or `path:recipe`."""
+    path, _, recipe = spec.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such config file")
+    get_config = runpy.run_path(path).get("get_config")
+    if get_config is None:
+        raise InputError(f"{path}: expected a function get_config, found none")
+    try:
+        return get_config(*filter(None, [recipe]))
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,219 @@
+"""The one door to a network with its weights: `load_weights(spec)`, `load(spec)`.
+
+A spec is what a person has at hand:
+
+    "rcbam_lite_x2"            published weights (`jaxsr models --weights` lists them)
+    "bicubic_x3"               a network without parameters
+    "runs/rcbam_x2"            the folder of a training run, its last checkpoint; a "/"
+                               at the end tells it from a name ("rcbam_lite_x2/")
+    "edsr.safetensors"         a file that jaxsr wrote
+    "EDSR_x2.pt"               another project's file (.pth, .pt, .npz, .mat,
+                               .safetensors), whose family is recognised by its names
+                               and shapes
+
+What is published or has no parameters may also be said as network and scale.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import safetensors
+
+from jaxsr import convert, models
+from jaxsr.errors import InputError
+from jaxsr.inference import Upscaler
+from jaxsr.models import Network
+from jaxsr.models.variables import abstract_variables
+from jaxsr.weights import Weights, read_weights, zoo
+
+_FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".npz", ".mat", ".safetensors")
+
+
+def load(
+    spec: str | Path | Weights,
+    *,
+    scale: int | None = None,
+    step: str | int = "last",
+    family: str | None = None,
+    dtype: Any = jnp.float32,
+    tile: int | None = None,
+    overlap: int = 32,
+    self_ensemble: bool = False,
+) -> Upscaler:
+    """Returns a trained network, ready to enlarge pictures: uint8 [H, W, 3] to uint8.
+
+    Args:
+        spec: see the top of the module, or `Weights`.
+        scale, step, family: see `load_weights`.
+        dtype: compute type, float32 or bfloat16.
+        tile, overlap, self_ensemble: see `jaxsr.inference.Upscaler`.
+
+    Raises:
+        InputError: as `load_weights`; the weights do not fit their network.
+    """
+    weights = spec
+    if not isinstance(weights, Weights):
+        weights = load_weights(weights, scale=scale, step=step, family=family)
+    try:
+        model = weights.create(dtype=dtype)
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from None
+    if not weights.parameters and model.channels == 1:
+        model = model.clone(channels=3)  # interpolation: the same for any number
+    return Upscaler(
+        model,
+        weights.variables,
+        tile=tile,
+        overlap=overlap,
+        self_ensemble=self_ensemble,
+    )
+
+
+def load_weights(
+    spec: str | Path,
+    *,
+    scale: int | None = None,
+    network: str | None = None,
+    step: str | int = "last",
+    family: str | None = None,
+) -> Weights:
+    """Returns a network with its weights.
+
+    Args:
+        spec: see the top of the module.
+        scale: the factor. What shows its own is compared with it; what serves any, a
+            network's name or VDSR's weights, needs it.
+        network: the network that is expected; None takes any.
+        step: of a run: "last", "best" (see `jaxsr.training.workdir.load_run`) or a
+            number.
+        family: of another project's file, if its names and shapes fit several; one of
+            `jaxsr.convert.list_families()`.
+
+    Raises:
+        InputError: there is no such thing; it is damaged or cannot be fetched; it holds
+            another network or scale than expected.
+    """
+    spec = str(spec)
+    weights = _open_named(spec, scale)
+    if weights is None:
+        weights = _open_path(spec, scale, step, family)
+    expected = (network or weights.network, scale or weights.scale)
+    if expected != (weights.network, weights.scale):
+        raise InputError(
+            f"{spec}: expected weights of {expected[0]} x{expected[1]}, "
+            f"got {weights.network} x{weights.scale}"
+        )
+    return weights
+
+
+def load_initial_weights(source: str, model: Network) -> dict[str, Any]:
+    """Returns the variables that a run starts from, of a network of the model's kind.
+
+    Fields may differ, `scale` among them, and with them some shapes.
+
+    Args:
+        source: a spec, see the top of the module.
+        model: the network that is to start from them.
+
+    Raises:
+        InputError: no such thing, or one of another network.
+    """
+    try:
+        weights = load_weights(source)
+        other = models.create(weights.network, **weights.fields)
+    except InputError as error:
+        raise InputError(f"train.init_from: {error}") from None
+    # A subclass is the same network with other fields, such as edsr_baseline of edsr.
+    if not (isinstance(other, type(model)) or isinstance(model, type(other))):
+        raise InputError(
+            f"train.init_from: {source}: expected weights of {type(model).__name__}, "
+            f"got {type(other).__name__}"
+        )
+    return dict(weights.variables)
+
+
+def best_published(scale: int) -> str:
+    """Returns the spec of the published weights with the highest PSNR at a scale.
+
+    Raises:
+        InputError: none are published for it.
+    """
+    best = zoo.best_entry(scale, zoo.read_manifest())
+    if best is None:
+        models.create("bicubic", scale=scale)  # raises where it is no scale
+        raise InputError(
+            f"no network is published for x{scale}: name one (bicubic_x{scale}), a "
+            "run's folder or a weights file"
+        )
+    return f"{best['network']}_x{scale}"
+
+
+def _open_named(spec: str, scale: int | None) -> Weights | None:
+    """Returns what a name stands for, None if it is none."""
+    name, named = spec, scale
+    if match := re.fullmatch(r"(\w+)_x(\d+)", spec):
+        name, named = match[1], int(match[2])
+    known = {entry["network"] for entry in zoo.read_manifest()}
+    if name not in known.union(models.list_models()):
+        if scale and name.isidentifier() and not Path(spec).exists():
+            models.create(name, scale=scale)  # says which names there are
+        return None
+    if named is None:
+        raise InputError(f"{spec}: which scale? e.g. {spec}_x2, or {spec} and scale 2")
+    if scale not in (None, named):
+        raise InputError(f"{spec}: expected x{scale}, got x{named}")
+    model = models.create(name, scale=named)
+    if not abstract_variables(model).get("params"):
+        return Weights.of(model, {})
+    path = zoo.weights_file(zoo.find_entry(name, named, zoo.read_manifest()))
+    return read_weights(path)
+
+
+def _open_path(
+    spec: str, scale: int | None, step: str | int, family: str | None
+) -> Weights:
+    path = Path(spec)
+    if path.is_dir() or spec.endswith("/") or "/" in spec and not path.suffix:
+        return _open_run(spec.rstrip("/"), step)
+    if not path.is_file():
+        if path.suffix:
+            raise InputError(f"{spec}: no such weights file")
+        raise InputError(
+            f"{spec}: expected published weights ({_published()}), bicubic_x2, the "
+            "folder of a run or a weights file: there is none of this name"
+        )
+    if path.suffix not in _FOREIGN_SUFFIXES:
+        raise InputError(
+            f"{spec}: expected a file of weights ({', '.join(_FOREIGN_SUFFIXES)})"
+        )
+    if path.suffix == ".safetensors" and family is None and not _is_foreign(path):
+        return read_weights(path)
+    return convert.convert([path], family, scale)
+
+
+def _open_run(spec: str, step: str | int) -> Weights:
+    # Here, because it takes a second to import what training needs.
+    from jaxsr.training.workdir import load_run
+
+    config, model, variables, at = load_run(spec, step=step)
+    about = {"run": spec, "config": config.name, "step": at}
+    return Weights(config.model.name, models.fields_of(model), variables, about)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a safetensors file is readable and says nothing of a jaxsr network."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return "network" not in (file.metadata() or {})
+    except safetensors.SafetensorError:
+        return False  # read_weights says what is wrong
+
+
+def _published() -> str:
+    names: Sequence[str] = [
+        f"{entry['network']}_x{entry['scale']}" for entry in zoo.read_manifest()
+    ]
+    return ", ".join(names)
