@@ -85,7 +85,7 @@ WRONG = [
     ("rcbm_x2", "rcbm_x2: expected published weights (rcbam_lite_x2, "),
     ("rcbam_lite", "rcbam_lite: which scale? e.g. rcbam_lite_x2"),
     ("edsr_x2", "no weights of edsr x2 are published"),
-    ("edsr_x7", "EDSR: scale: expected 3 or a power of two, got 7"),
+    ("edsr_x7", "scale: expected 3 or a power of two, got 7"),
     ("runs/absent", "runs/absent: no run of jaxsr here"),
     ("absent/", "absent: no run of jaxsr here"),
     ("absent.pth", "absent.pth: no such weights file"),

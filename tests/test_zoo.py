@@ -116,7 +116,7 @@ def test_load_of_what_is_not_there():
         with pytest.raises(InputError) as error:
             jaxsr.load(name, scale=scale)
         assert f"no weights of {name} x{scale} are published" in str(error.value)
-        assert f"published are: {there}. Train it (python" in str(error.value)
+        assert f"published are: {there}. Train it and give" in str(error.value)
 
 
 @pytest.fixture
