@@ -260,7 +260,7 @@ def _upscaler(options: argparse.Namespace):
     from jaxsr.loading import best_published, load, load_weights
 
     given = options.weights or (options.workdir and f"{options.workdir}/")
-    if not (given or options.model or options.scale):
+    if not (given or options.model) and options.scale is None:
         raise InputError("pass --scale, e.g. --scale 2, or --model, e.g. rcbam_lite_x2")
     spec = given or options.model or best_published(options.scale)
     weights = load_weights(

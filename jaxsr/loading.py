@@ -100,10 +100,13 @@ def load_weights(
     weights = _open_named(spec, scale)
     if weights is None:
         weights = _open_path(spec, scale, step, family)
-    expected = (network or weights.network, scale or weights.scale)
+    expected = (
+        weights.network if network is None else network,
+        weights.scale if scale is None else scale,
+    )
     if expected != (weights.network, weights.scale):
         raise InputError(
-            f"{spec}: expected weights of {expected[0]} x{expected[1]}, "
+            f"{spec.rstrip('/')}: expected weights of {expected[0]} x{expected[1]}, "
             f"got {weights.network} x{weights.scale}"
         )
     return weights
@@ -158,7 +161,7 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
         name, named = match[1], int(match[2])
     known = {entry["network"] for entry in zoo.read_manifest()}
     if name not in known.union(models.list_models()):
-        if scale and name.isidentifier() and not Path(spec).exists():
+        if scale is not None and name.isidentifier() and not Path(spec).exists():
             models.create(name, scale=scale)  # says which names there are
         return None
     if named is None:

@@ -202,7 +202,7 @@ def test_upscale_workdir(photos, tmp_path, error_line):
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), expected)
 
     assert main([*command, str(tmp_path / "more"), "--scale", "3"]) == 2
-    assert "run: expected a run of espcn x3, got espcn x2" in error_line()
+    assert "run: expected weights of espcn x3, got espcn x2" in error_line()
 
 
 def test_score_published(data_dir, tmp_path, capsys):

@@ -175,9 +175,12 @@ def test_main_refuses_in_one_line(flags, message, capsys, monkeypatch):
 def test_main_refuses_a_run_of_another_network_or_scale(run, capsys):
     workdir, _ = run
     for flag, message in (
-        ("--model=edsr", "model.name='edsr', got 'rcbam'"),
-        ("--scale=3", "model.scale=3, got 2"),
-        (f"--config={_REPOSITORY}/configs/rcbam_x4.py", "model.scale=4, got 2"),
+        ("--model=edsr", "expected weights of edsr x2, got rcbam x2"),
+        ("--scale=3", "expected weights of rcbam x3, got rcbam x2"),
+        (
+            f"--config={_REPOSITORY}/configs/rcbam_x4.py",
+            "expected weights of rcbam x4, got rcbam x2",
+        ),
         ("--step=7", "no checkpoint of step 7"),
     ):
         assert evaluate.main([f"--workdir={workdir}", flag]) == 2
