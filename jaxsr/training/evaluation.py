@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import numpy as np
 
 from jaxsr import benchmark, models, processes
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
+from jaxsr.models import Network
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.workdir import Config
 
@@ -22,7 +22,7 @@ def benchmark_names(config: Config) -> list[str]:
 
 
 def evaluation(
-    config: Config, model: nn.Module, log: MetricLog | None
+    config: Config, model: Network, log: MetricLog | None
 ) -> Callable[[dict[str, Any], int], dict[str, float]] | None:
     """Returns what `fit` calls now and then, None if the config names no benchmark."""
 
@@ -44,7 +44,7 @@ def evaluation(
 
 def report(
     config: Config,
-    model: nn.Module,
+    model: Network,
     variables: dict[str, Any],
     about: dict[str, Any],
     folder: Path,
@@ -73,7 +73,7 @@ def report(
     return ours
 
 
-def _upscaler(config: Config, model: nn.Module, variables: Any) -> Upscaler:
+def _upscaler(config: Config, model: Network, variables: Any) -> Upscaler:
     return Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
 
 

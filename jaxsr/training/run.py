@@ -5,7 +5,6 @@ import dataclasses
 import logging
 from typing import Any
 
-import flax.linen as nn
 import jax
 from etils import epath
 
@@ -14,6 +13,7 @@ from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
 from jaxsr.metrics import get_protocol
+from jaxsr.models import Network, fields_of, name_of
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
 from jaxsr.training.loop import Cadence, Ending, fit
@@ -50,7 +50,7 @@ class Trained:
         workdir: the run's folder.
     """
 
-    model: nn.Module
+    model: Network
     state: TrainState
     numbers: dict[str, Any]
     workdir: epath.Path
@@ -65,7 +65,7 @@ def train(
     config: Config,
     workdir: Workdir | None = None,
     *,
-    model: nn.Module | None = None,
+    model: Network | None = None,
     loss: Loss | None = None,
     source: Source | None = None,
     command: str = "jaxsr.training.train(config, workdir)",
@@ -101,7 +101,7 @@ def train(
 def _train(
     config: Config,
     workdir: epath.Path,
-    model: nn.Module | None,
+    model: Network | None,
     loss: Loss | None,
     source: Source | None,
     command: str,
@@ -109,7 +109,6 @@ def _train(
     # Whatever can be wrong with the config is found before anything is written.
     check_workdir(workdir, config)
     model = model or create_training_model(config)
-    channels: int = getattr(model, "channels")  # noqa: B009 (no field of nn.Module)
     mesh = create_mesh(config.data.batch_size)
     check_dtype(config.train.dtype, mesh)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
@@ -138,7 +137,7 @@ def _train(
             model,
             optimizer,
             seed=config.seed,
-            channels=channels,
+            channels=model.channels,
             use_ema=config.train.ema_decay > 0,
         )
         state = replicate(state, mesh)
@@ -150,7 +149,7 @@ def _train(
             **_batch_options(config),
             mesh=mesh,
             scale=config.model.scale,
-            channels=channels,
+            channels=model.channels,
             seed=config.seed,
             first_step=first_step,
         )
@@ -197,7 +196,7 @@ def _train(
 
 
 def _with_own_parts(
-    config: Config, model: nn.Module | None, loss: Loss | None, source: Source | None
+    config: Config, model: Network | None, loss: Loss | None, source: Source | None
 ) -> Config:
     """Returns the config with the names of what is given in place of its own.
 
@@ -205,7 +204,12 @@ def _with_own_parts(
     """
     config = config.copy_and_resolve_references()
     if model is not None:
-        config.model = {"name": _name(type(model)), **_fields(model)}
+        if not isinstance(model, Network):
+            raise InputError(
+                "model: expected a network, a subclass of jaxsr.models.Network, got "
+                f"{type(model).__name__}"
+            )
+        config.model = {"name": name_of(model), **fields_of(model)}
     if loss is not None:
         config.train.loss = _name(loss)
     if source is not None:
@@ -218,29 +222,7 @@ def _name(thing: Any) -> str:
     return f"{thing.__module__}:{name}"
 
 
-def _fields(model: nn.Module) -> dict[str, Any]:
-    """Returns the fields of a network that a file can hold and that make a difference.
-
-    Raises:
-        InputError: it lacks one that every network has.
-    """
-    for name in ("scale", "channels"):
-        if not isinstance(getattr(model, name, None), int):
-            raise InputError(
-                f"model: expected a network with a field {name!r}, a whole number, got "
-                f"{type(model).__name__} without"
-            )
-    fields = {"scale": getattr(model, "scale")}  # noqa: B009 (no field of nn.Module)
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if field.name in ("parent", "name") or value == field.default:
-            continue
-        if isinstance(value, bool | int | float | str | tuple):
-            fields[field.name] = value
-    return fields
-
-
-def _start(config: Config, model: nn.Module, state: TrainState) -> TrainState:
+def _start(config: Config, model: Network, state: TrainState) -> TrainState:
     """Returns the state of a new run, with the weights that it starts from, if any."""
     source = config.train.init_from
     if not source:

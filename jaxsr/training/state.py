@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxsr.errors import InputError
+from jaxsr.models import Network
 
 
 @flax.struct.dataclass
@@ -60,7 +60,7 @@ def _all_finite(array: jax.Array) -> jax.Array:
 
 
 def create_state(
-    model: nn.Module,
+    model: Network,
     optimizer: optax.GradientTransformation,
     *,
     seed: int,

@@ -13,13 +13,13 @@ whereas `pmean(grad(loss))` is too large by the number of devices.
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.models import Network
 from jaxsr.training.losses import Loss
 from jaxsr.training.mesh import DATA_AXIS
 from jaxsr.training.state import TrainState, update_ema
@@ -57,7 +57,7 @@ def supervised_loss(
 
 
 def make_step(
-    model: nn.Module,
+    model: Network,
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,
@@ -160,7 +160,7 @@ def map_steps(
 
 
 def make_train_step(
-    model: nn.Module,
+    model: Network,
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from etils import epath
@@ -15,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxsr import models, processes
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
+from jaxsr.models import Network
 from jaxsr.models.variables import abstract_variables
 from jaxsr.training.checkpoints import (
     CHECKPOINTS,
@@ -67,7 +67,7 @@ _RECIPE_KEYS = (
 )
 
 
-def create_model(config: Config) -> nn.Module:
+def create_model(config: Config) -> Network:
     """Returns the network of a config, computing in `config.train.dtype`.
 
     Raises:
@@ -82,7 +82,7 @@ def create_model(config: Config) -> nn.Module:
     return models.create(**config.model, dtype=dtypes[config.train.dtype])
 
 
-def create_training_model(config: Config) -> nn.Module:
+def create_training_model(config: Config) -> Network:
     """Returns `create_model(config)`, its blocks run as the keys of training say.
 
     Raises:
@@ -247,7 +247,7 @@ def _keep_earlier_recipe(workdir: epath.Path, wanted: dict) -> None:
 
 def load_run(
     workdir: Workdir, *, step: str | int = "last"
-) -> tuple[Config, nn.Module, dict[str, Any], int]:
+) -> tuple[Config, Network, dict[str, Any], int]:
     """Returns a run's config, network, variables and step, for use.
 
     Args:
