@@ -1,5 +1,6 @@
 """The bytes of an image file into pixels, by Pillow, and for TIFF by tifffile."""
 
+import dataclasses
 import io
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,13 @@ from PIL import (
 )
 
 from jaxsr.imaging import jpeg, png, tiff, webp
-from jaxsr.imaging.metadata import Metadata, checked_dpi, checked_icc, read_exif
+from jaxsr.imaging.metadata import (
+    Metadata,
+    ReadExif,
+    checked_dpi,
+    checked_icc,
+    read_exif,
+)
 
 CheckSize = Callable[[int, int], None]
 _HEAD = 32
@@ -42,24 +49,24 @@ def decode(file: BinaryIO, check_size: CheckSize) -> tuple[np.ndarray, Metadata]
         # that may stay.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         if tiff.is_tiff(head):
-            pixels, info, orientation = _decode_tiff(file, check_size)
+            pixels, info = _decode_tiff(file, check_size)
         elif head.startswith(png.SIGNATURE):
-            pixels, info, orientation = _decode_png(file, check_size)
+            pixels, info = _decode_png(file, check_size)
         else:
-            pixels, info, orientation = _decode_other(file, head, check_size)
-    exif, of_exif = read_exif(info.get("exif"))
-    dpi = checked_dpi(info.get("dpi"))
-    if orientation is None:
-        orientation = of_exif
-    if dpi and orientation >= 5:
+            pixels, info = _decode_other(file, head, check_size)
+    exif = info.get("exif")
+    if not isinstance(exif, ReadExif):
+        exif = read_exif(exif)
+    dpi = checked_dpi(info.get("dpi")) or exif.dpi
+    if dpi and exif.orientation >= 5:
         dpi = dpi[1], dpi[0]
     metadata = Metadata(
         icc=checked_icc(info.get("icc_profile"), pixels.shape[-1]),
-        exif=exif,
+        exif=exif.content,
         dpi=dpi,
         png=info.get("png", ()),
     )
-    return _turn(pixels, orientation), metadata
+    return _turn(pixels, exif.orientation), metadata
 
 
 def _decode_tiff(file: BinaryIO, check_size: CheckSize):
@@ -68,10 +75,11 @@ def _decode_tiff(file: BinaryIO, check_size: CheckSize):
         return decoded
     file.seek(0)
     with TiffImagePlugin.TiffImageFile(file) as image:
-        info = dict(image.info)
-        pixels = np.asarray(_simplify(image))
-        # Pillow has turned the pixels when loading.
-        return _with_channels(pixels), info, 1
+        found = read_exif(file)
+        info = {"icc_profile": image.info.get("icc_profile")}
+        # Pillow turns the pixels itself.
+        info["exif"] = dataclasses.replace(found, orientation=1)
+        return _with_channels(np.asarray(_simplify(image))), info
 
 
 def _decode_png(file: BinaryIO, check_size: CheckSize):
@@ -95,7 +103,7 @@ def _decode_png(file: BinaryIO, check_size: CheckSize):
     if key is not None and pixels.dtype == np.uint16 and pixels.shape[-1] in (1, 3):
         opaque = (pixels != np.asarray(key, np.uint16)).any(axis=-1, keepdims=True)
         pixels = np.concatenate([pixels, opaque * np.uint16(65535)], axis=-1)
-    return pixels, png.read_metadata(chunks), None
+    return pixels, png.read_metadata(chunks)
 
 
 def _decode_other(file: BinaryIO, head: bytes, check_size: CheckSize):
@@ -108,10 +116,10 @@ def _decode_other(file: BinaryIO, head: bytes, check_size: CheckSize):
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             _check_rows(file, image)
         info: dict[Any, Any] = dict(image.info)
-        if info.get("jfif_unit") == 0:
-            info.pop("dpi", None)  # the shape of pixels, not their size
+        if image.format == "JPEG" and info.get("jfif_unit") not in (1, 2):
+            info.pop("dpi", None)  # the shape of pixels, or made up by Pillow
         pixels = _with_channels(np.asarray(_simplify(image)))
-    return pixels, info, None
+    return pixels, info
 
 
 def _opener(head: bytes) -> Callable[[BinaryIO], ImageFile.ImageFile]:

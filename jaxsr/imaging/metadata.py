@@ -8,7 +8,7 @@ is left out, and never keeps a picture from being read or written.
 import contextlib
 import dataclasses
 import math
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -18,11 +18,12 @@ _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _MAKER_NOTE = 0x927C
 _PIXEL_SIZE = (0xA002, 0xA003)
 # What the main directory, which TIFF shares with its own layout, tells of the picture:
-# words, names, dates, resolution, ratings, the directories of the camera and of the
-# place. Orientation is not among it: the pixels have been turned.
+# words, names, dates, ratings, the directories of the camera and of the place.
+# Orientation is not among it, as the pixels have been turned, nor is resolution, which
+# has a place of its own in most formats.
 _KEPT = {
     *(270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)),
-    *(_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _EXIF_IFD, _GPS_IFD),
+    *(_EXIF_IFD, _GPS_IFD),
 }
 
 
@@ -32,7 +33,7 @@ class Metadata:
 
     Attributes:
         icc: the colour profile, of the pixels' own kind (gray or RGB).
-        exif: EXIF as a TIFF stream, without orientation and thumbnail.
+        exif: EXIF as a TIFF stream, without orientation, resolution and thumbnail.
         dpi: pixels per inch, horizontally and vertically.
         png: the chunks in which PNG tells of colours without a profile.
     """
@@ -43,32 +44,40 @@ class Metadata:
     png: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def read_exif(content: bytes | None) -> tuple[bytes | None, int]:
-    """Returns EXIF without what holds for the old pixels only, and its orientation.
+@dataclasses.dataclass(frozen=True)
+class ReadExif:
+    """What EXIF holds, taken apart: see `Metadata`; orientation is from 1 to 8."""
+
+    content: bytes | None = None
+    orientation: int = 1
+    dpi: tuple[float, float] | None = None
+
+
+def read_exif(source: bytes | BinaryIO | None) -> ReadExif:
+    """Returns EXIF without what holds for the old pixels only.
 
     Args:
-        content: a TIFF stream, with or without the name that JPEG puts before it.
-
-    Returns:
-        None where nothing is left, or could be read; orientation is from 1 to 8.
+        source: a TIFF stream, with or without the name that JPEG puts before it, or an
+            opened TIFF file.
     """
-    if not content:
-        return None, 1
     exif = Image.Exif()
     try:
-        exif.load(content)
-        return clean_exif(exif)
+        if isinstance(source, bytes):
+            exif.load(source)
+        elif source is not None:
+            source.seek(0)
+            exif.load_from_fp(source)
     except Exception:  # whatever is broken in it: the picture can do without
-        return None, _orientation(exif)
-
-
-def clean_exif(exif: Image.Exif) -> tuple[bytes | None, int]:
-    """As `read_exif`, of what has been loaded."""
-    orientation = _orientation(exif)
-    for tag in list(exif):
-        if tag not in _KEPT:
-            del exif[tag]
-    return (_bare(exif.tobytes()) if len(exif) else None), orientation
+        return ReadExif()
+    orientation, dpi = _orientation(exif), _resolution(exif)
+    try:
+        for tag in list(exif):
+            if tag not in _KEPT:
+                del exif[tag]
+        content = _bare(exif.tobytes()) if len(exif) else None
+    except Exception:
+        content = None
+    return ReadExif(content, orientation, dpi)
 
 
 def exif_for(metadata: Metadata, width: int, height: int, *, full: bool) -> Image.Exif:
@@ -88,8 +97,9 @@ def exif_for(metadata: Metadata, width: int, height: int, *, full: bool) -> Imag
             for tag, length in zip(_PIXEL_SIZE, (width, height), strict=True):
                 if tag in camera:
                     camera[tag] = length
-    if full and metadata.dpi and _X_RESOLUTION not in exif:
-        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = metadata.dpi
+    dpi = checked_dpi(metadata.dpi)
+    if dpi and (full or len(exif)):
+        exif[_X_RESOLUTION], exif[_Y_RESOLUTION] = dpi
         exif[_RESOLUTION_UNIT] = 2  # inches
     return exif
 
@@ -137,6 +147,15 @@ def _orientation(exif: Image.Exif) -> int:
     except Exception:
         return 1
     return orientation if orientation in range(1, 9) else 1
+
+
+def _resolution(exif: Image.Exif) -> tuple[float, float] | None:
+    try:
+        per_inch = {2: 1.0, 3: 2.54}[exif.get(_RESOLUTION_UNIT, 2)]
+        x, y = exif[_X_RESOLUTION], exif[_Y_RESOLUTION]
+        return checked_dpi((float(x) * per_inch, float(y) * per_inch))
+    except Exception:
+        return None
 
 
 def _bare(content: bytes) -> bytes:

@@ -10,19 +10,17 @@ Source: TIFF Revision 6.0, Adobe, 1992.
 import io
 import logging
 import math
-import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import TiffImagePlugin
 
 from jaxsr.imaging.metadata import (
     Metadata,
-    checked_dpi,
     checked_icc,
-    clean_exif,
     exif_for,
+    read_exif,
 )
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
@@ -43,8 +41,8 @@ class Unsupported(ValueError):
 
 def decode(
     file: BinaryIO, check_size: Callable[[int, int], None]
-) -> tuple[np.ndarray, dict[str, Any], int] | None:
-    """Returns the pixels of the first page, its metadata and orientation.
+) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Returns the pixels of the first page and its metadata.
 
     Args:
         file: the opened file.
@@ -67,13 +65,11 @@ def decode(
         assert isinstance(page, tifffile.TiffPage)
         check_size(page.imagewidth, page.imagelength)
         _check_samples(page)
-        orientation = _value(page, 274, 1)
         metadata = _metadata(page, file)
         stored = _samples(page, check_size)
         if stored is None:
             return None
-        pixels = _meaning(page, stored)
-    return pixels, metadata, orientation if orientation in range(1, 9) else 1
+        return _meaning(page, stored), metadata
 
 
 def encode(image: np.ndarray, metadata: Metadata) -> bytes:
@@ -96,9 +92,6 @@ def encode(image: np.ndarray, metadata: Metadata) -> bytes:
         if tag in (0x8769, 0x8825):
             directory[tag] = dict(exif.get_ifd(tag))
             directory.tagtype[tag] = 4
-    dpi = checked_dpi(metadata.dpi)
-    if dpi:
-        directory[282], directory[283], directory[296] = *dpi, 2
     if profile := checked_icc(metadata.icc, channels):
         directory[34675] = profile
         directory.tagtype[34675] = 7
@@ -245,22 +238,7 @@ def _look_up(page: Any, indices: np.ndarray) -> np.ndarray:
 
 
 def _metadata(page: Any, file: BinaryIO) -> dict[str, Any]:
-    found: dict[str, Any] = {"icc_profile": _value(page, 34675, None)}
-    unit = {2: 1.0, 3: 2.54}.get(_value(page, 296, 2))
-    try:
-        ratios = [_value(page, tag, None) for tag in (282, 283)]
-        if unit and None not in ratios:
-            found["dpi"] = tuple(a / b * unit for a, b in ratios)
-    except (TypeError, ValueError, ZeroDivisionError):
-        pass
-    exif = Image.Exif()
     at = file.tell()
-    try:
-        file.seek(0)
-        exif.load_from_fp(file)
-        found["exif"] = clean_exif(exif)[0]
-    except (Exception, struct.error):
-        pass
-    finally:
-        file.seek(at)
+    found = {"icc_profile": _value(page, 34675, None), "exif": read_exif(file)}
+    file.seek(at)
     return found
