@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -29,6 +30,7 @@ from jaxsr.imaging.metadata import (
 
 CheckSize = Callable[[int, int], None]
 _HEAD = 32
+_LIMIT = threading.Lock()
 
 
 def decode(file: BinaryIO, check_size: CheckSize) -> tuple[np.ndarray, Metadata]:
@@ -131,7 +133,7 @@ def _opener(head: bytes) -> Callable[[BinaryIO], ImageFile.ImageFile]:
     if head.startswith(b"\xff\xd8\xff"):
         return JpegImagePlugin.JpegImageFile
     if webp.is_webp(head):
-        return WebPImagePlugin.WebPImageFile
+        return _open_webp
     if head.startswith(b"BM"):
         return BmpImagePlugin.BmpImageFile
     if head.startswith((b"GIF87a", b"GIF89a")):
@@ -145,9 +147,20 @@ def _opener(head: bytes) -> Callable[[BinaryIO], ImageFile.ImageFile]:
     raise ValueError("empty" if not head else "no format that is read here")
 
 
+def _open_webp(file: BinaryIO) -> ImageFile.ImageFile:
+    """Opens a WebP whose size has been allowed, whatever Pillow's own limit."""
+    with _LIMIT:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return WebPImagePlugin.WebPImageFile(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _check_rows(file: BinaryIO, image: Image.Image) -> None:
     """Refuses a JPEG whose last pixels libjpeg has made up."""
-    if not jpeg.looks_unfinished(np.asarray(image)[-1, -1:].ravel().tolist()):
+    corner = np.asarray(image)[-1, -1:].ravel().tolist()
+    if not jpeg.looks_unfinished(image.width, corner):
         return
     file.seek(0)
     filled = io.BytesIO(jpeg.fill_scans(file.read()))

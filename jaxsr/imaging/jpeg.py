@@ -6,12 +6,14 @@ libjpeg paints what is missing gray and says so in a warning that Pillow does no
 _RESTARTS = range(0xD0, 0xD8)
 _START_OF_SCAN, _END = 0xDA, 0xD9
 # Read as pixels where pixels are missing, passed over where they are not.
-_FILLING = b"\x55\xa3\x1b\x68" * 64
+_NOISE = b"\x55\xa3\x1b\x68" * 64
+# One block too few leaves noise, of which nothing can be said from outside.
+_NARROW = 32
 
 
-def looks_unfinished(corner: list[int]) -> bool:
-    """Returns whether a picture's last pixel is as libjpeg paints missing ones."""
-    return all(126 <= value <= 129 for value in corner)
+def looks_unfinished(width: int, corner: list[int]) -> bool:
+    """Returns whether a picture's last pixel may be one that libjpeg has made up."""
+    return width <= _NARROW or all(126 <= value <= 129 for value in corner)
 
 
 def fill_scans(content: bytes) -> bytes:
@@ -28,9 +30,18 @@ def fill_scans(content: bytes) -> bytes:
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
         if marker == _START_OF_SCAN:
             at = _end_of_scan(content, at)
-            parts += [content[done:at], _FILLING]
+            scan = content[done:at]
+            parts += [scan, _filling(scan)]
             done = at
     return b"".join([content[:2], *parts, content[done:]])
+
+
+def _filling(scan: bytes) -> bytes:
+    """Returns noise, with restart markers as a scan that has them would go on."""
+    last = max(scan.rfind(bytes([0xFF, restart])) for restart in _RESTARTS)
+    first = scan[last + 1] - _RESTARTS.start + 1 if last >= 0 else 0
+    markers = (bytes([0xFF, _RESTARTS[(first + i) % 8]]) for i in range(8))
+    return _NOISE + b"".join(marker + _NOISE for marker in markers)
 
 
 def _end_of_scan(content: bytes, at: int) -> int:
