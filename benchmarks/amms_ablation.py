@@ -2,7 +2,7 @@
 
     JAXSR_DATA_DIR=... python benchmarks/amms_ablation.py --minutes=10 --json=out.json
 
-Each row runs the recipe of configs/amms_x2.py for the same wall time, from the same
+Each row runs the recipe of configs/amms.py for the same wall time, from the same
 seed, and is scored on Set5 under protocol "rgb". What a row computes per second depends
 on its parts, so rows differ in steps; that is what equal time means.
 
@@ -15,13 +15,13 @@ import argparse
 import json
 import sys
 import tempfile
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from configs import amms
 from jaxsr.training import train
 
 _SWITCHES = ("non_local", "second_order", "multi_scale")
@@ -32,7 +32,7 @@ _ROWS = [{name: name == alone for name in _SWITCHES} for alone in _SWITCHES] + [
 
 def _run(row: dict[str, bool], options: argparse.Namespace) -> dict[str, Any]:
     """Trains one row; returns its result, see `jaxsr.benchmark`, and its steps."""
-    config = import_module(f"configs.amms_x{options.scale}").get_config(options.recipe)
+    config = amms.get_config(f"x{options.scale},{options.recipe}")
     config.model.update(row)
     config.train.max_minutes = options.minutes
     config.train.eval_every = 0

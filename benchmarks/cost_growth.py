@@ -86,7 +86,7 @@ def measure_devices(
     )
     batch = random_batch(8, base["patch"], scale=_SCALE)
     optimizer = optax.sgd(1.0)
-    step = make_step(model, optimizer, l1)
+    step = make_step(model, optimizer, l1, ema_decay=0.0)
 
     @functools.cache
     def parameters(devices: int):

@@ -49,7 +49,7 @@ def make_steps(
         params: where training starts; by default drawn.
     """
     optimizer = optax.adam(1e-4)
-    step = make_step(model, optimizer, l1)
+    step = make_step(model, optimizer, l1, ema_decay=0.0)
     steps = map_steps(step, mesh=mesh, draw=draw, batch_size=batch_size)
     state = create_state(model, optimizer, seed=0, channels=3, use_ema=False)
     if params is not None:

@@ -24,7 +24,7 @@ from jaxsr.training import train
 
 
 def _row(name: str, minutes: float) -> dict:
-    config = import_module(f"configs.{name}_x2").get_config("cpu")
+    config = import_module(f"configs.{name}").get_config("x2,cpu")
     config.train.max_minutes = minutes
     config.train.eval_every = 0
     config.train.checkpoint_every = 0
@@ -32,7 +32,7 @@ def _row(name: str, minutes: float) -> dict:
     config.eval.protocol = "rgb"
     with tempfile.TemporaryDirectory() as workdir:
         result = train(config, workdir).numbers
-    full = import_module(f"configs.{name}_x2").get_config()
+    full = import_module(f"configs.{name}").get_config("x2")
     variant = [
         f"{key} {value}"
         for key, value in config.model.items()

@@ -7,6 +7,9 @@ Paper: "Image Super-Resolution Reconstruction Based on Attention Mechanism and
 Multi-scale Feature Fusion", Sec. 4.1 and 4.2. It reports PSNR / SSIM on Set5 of
 37.92 / 0.9623 (x2), 34.23 / 0.9299 (x3) and 31.95 / 0.8912 (x4) and about 5 days on a
 GTX 1080 Ti. Its ablation is `benchmarks/amms_ablation.py`.
+
+Not stated: initialisation, PyTorch's default and zero for the last convolution; and an
+average of the parameters (EMA), of which none is kept.
 """
 
 from configs import base, recipes
@@ -16,13 +19,9 @@ _STEPS_PER_EPOCH = 1_000
 _HR_PATCH = 192
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale.
-
-    Args:
-        scale: 2, 3 or 4.
-        recipe: as in configs/recipes.py.
-    """
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"amms_x{scale}"
     config.model.name = "amms"
@@ -41,6 +40,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.schedule = "halving"
     config.schedule.halve_every = 200 * _STEPS_PER_EPOCH
     config.train.loss = "l1"
+    config.train.ema_decay = 0.0
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
     small = {"features": 32, "depth": 4, "inner_features": 16, "reduction": 4}
     return recipes.choose(config, recipe, small=small)

@@ -1,7 +1,8 @@
 """AMMS x3; recipes: paper (the default), cpu, sample. See configs/amms.py."""
 
 from configs import amms
+from configs.base import Config
 
 
-def get_config(recipe: str = "paper"):
-    return amms.get_config(3, recipe or "paper")
+def get_config(recipe: str = "paper") -> Config:
+    return amms.get_config(f"x3,{recipe}")

@@ -1,7 +1,8 @@
 """AMMS x4; recipes: paper (the default), cpu, sample. See configs/amms.py."""
 
 from configs import amms
+from configs.base import Config
 
 
-def get_config(recipe: str = "paper"):
-    return amms.get_config(4, recipe or "paper")
+def get_config(recipe: str = "paper") -> Config:
+    return amms.get_config(f"x4,{recipe}")

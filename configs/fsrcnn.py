@@ -1,7 +1,7 @@
 """FSRCNN(56, 12, 4) on the 91 images, and a quick recipe for a CPU.
 
-    python train.py --config=configs/fsrcnn_x2.py          # the paper's recipe
-    python train.py --config=configs/fsrcnn_x2.py:cpu      # 10 minutes of 2 CPU cores
+    python train.py --config=configs/fsrcnn.py:x2          # the paper's recipe
+    python train.py --config=configs/fsrcnn.py:x2,cpu      # 10 minutes of 2 CPU cores
 
 Paper: Dong, Loy and Tang, ECCV 2016, Sec. 4. PSNR / SSIM on Set5 37.00 / 0.9558 (x2),
 33.16 / 0.9140 (x3), 30.71 / 0.8657 (x4), with the General-100 images added at the end;
@@ -13,6 +13,9 @@ the number of pixels. Departs: every scale is trained from its own start, where 
 paper takes the convolutions of x3 over to x2 and x4; pictures are flipped and turned,
 not also shrunk; no General-100; the gradient's norm is clipped, without which the first
 steps diverge. Batch size and length are not stated.
+
+Initialisation: He's, and N(0, 0.001) for the transposed convolution, as in the paper.
+No average of the parameters (EMA).
 """
 
 from configs import base, recipes
@@ -21,8 +24,9 @@ from configs.base import Config
 _PATCH_SIZES = {2: 10, 3: 7, 4: 6}
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"fsrcnn_x{scale}"
     config.model.name = "fsrcnn"
@@ -43,6 +47,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.optimizer.clip_norm = 1.0
     config.optimizer.layer_rates["deconv/(kernel|bias)"] = 0.1
     config.train.loss = "mse"
+    config.train.ema_decay = 0.0
     config.train.steps = 1_000_000
     config.eval.protocol = "classic"
     return recipes.choose(config, recipe, small={})

@@ -1,7 +1,7 @@
 """LapSRN on the 291 images, and a small one for a CPU.
 
-    python train.py --config=configs/lapsrn_x4.py          # the authors' recipe
-    python train.py --config=configs/lapsrn_x4.py:cpu      # 10 minutes of 2 CPU cores
+    python train.py --config=configs/lapsrn.py:x4          # the authors' recipe
+    python train.py --config=configs/lapsrn.py:x4,cpu      # 10 minutes of 2 CPU cores
 
 Paper: Lai, Huang, Ahuja and Yang, CVPR 2017. PSNR / SSIM on Set5 37.52 / 0.9590 (x2),
 33.82 / 0.9227 (x3), 31.54 / 0.8850 (x4); the authors' weights give 37.46, 33.79 and
@@ -12,6 +12,9 @@ epoch. They sum the loss over the pixels of each level where jaxsr takes means: 
 are multiplied, weight decay is divided by the number of pixels, and a level counts by
 its share of them. Departs: no random scaling of the images by 0.5 to 1. The authors
 train no x3 network; here the loss is behind the shrinking from x4.
+
+Initialisation: He's, and bilinear interpolation, as in that code. No average of the
+parameters (EMA).
 """
 
 from configs import base, recipes
@@ -20,8 +23,9 @@ from configs.base import Config
 _STEPS_PER_EPOCH = 1_000
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"lapsrn_x{scale}"
     config.model.name = "lapsrn"
@@ -42,6 +46,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.optimizer.weight_decay = 1e-4 / pixels
     config.optimizer.layer_rates[r"[\w/]*bias"] = 0.1
     config.train.loss = "charbonnier"
+    config.train.ema_decay = 0.0
     # The level below the last has twice the LR's size.
     config.train.supervision_weight = (2 / scale) ** 2
     config.train.steps = 1_000 * _STEPS_PER_EPOCH

@@ -1,7 +1,7 @@
 """MemNet (M6R6) on the 291 images, and a small one for a CPU.
 
-    python train.py --config=configs/memnet_x2.py          # the authors' recipe
-    python train.py --config=configs/memnet_x2.py:cpu      # 10 minutes of 2 CPU cores
+    python train.py --config=configs/memnet.py:x2          # the authors' recipe
+    python train.py --config=configs/memnet.py:x2,cpu      # 10 minutes of 2 CPU cores
 
 Paper: Tai, Yang, Liu and Xu, ICCV 2017. PSNR / SSIM on Set5 37.78 / 0.9597 (x2),
 34.09 / 0.9248 (x3), 31.74 / 0.8893 (x4).
@@ -13,6 +13,9 @@ where jaxsr takes means: rates are multiplied, weight decay and clipping are div
 half the number of pixels. Departs: one network per scale where the authors mix x2, x3
 and x4; the clipping stays at that of the first rate. The solver has no end (20 million
 steps); here it is after four rates.
+
+Initialisation: He's, but for the reconstruction (jaxsr/models/memnet.py). No average of
+the parameters (EMA), as the running averages of the normalisations would not fit it.
 """
 
 from configs import base, recipes
@@ -21,8 +24,9 @@ from configs.base import Config
 _LEARNING_RATE = 0.1
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"memnet_x{scale}"
     config.model.name = "memnet"
@@ -51,6 +55,5 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     small = {"features": 16, "blocks": 3, "recursions": 3}
     patch_size = config.data.patch_size
     config = recipes.choose(config, recipe, small=small, patch_size=patch_size)
-    # The running averages of the normalisations would not fit averaged parameters.
     config.train.ema_decay = 0.0
     return config

@@ -8,6 +8,9 @@ Paper: "Image Super-Resolution Reconstruction Based on Residual Convolution and 
 Attention Mechanism", Sec. 4.1. It reports PSNR / SSIM on Set5 of 37.49 / 0.9623 (x2),
 33.78 / 0.9147 (x3) and 31.24 / 0.8894 (x4) and on Set14 of 32.96 / 0.9207, 29.74 /
 0.8337 and 28.01 / 0.7832; hardware and time are not stated.
+
+Not stated: initialisation, LeCun normal and zero for the last convolution; and an
+average of the parameters (EMA), of which none is kept.
 """
 
 from configs import base, recipes
@@ -19,8 +22,9 @@ from configs.base import Config
 _STEPS_PER_EPOCH = 1_000
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"rcbam_x{scale}"
     config.model.name = "rcbam"
@@ -37,6 +41,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.schedule.schedule = "halving"
     config.schedule.halve_every = 200 * _STEPS_PER_EPOCH
     config.train.loss = "mse"
+    config.train.ema_decay = 0.0
     # The paper does not say how long it trained; the rate is halved four times.
     config.train.steps = 1_000 * _STEPS_PER_EPOCH
 

@@ -1,7 +1,8 @@
 """RCBAM x2; recipes: paper (the default), cpu, sample. See configs/rcbam.py."""
 
 from configs import rcbam
+from configs.base import Config
 
 
-def get_config(recipe: str = "paper"):
-    return rcbam.get_config(2, recipe or "paper")
+def get_config(recipe: str = "paper") -> Config:
+    return rcbam.get_config(f"x2,{recipe}")

@@ -1,7 +1,8 @@
 """RCBAM x3; recipes: paper (the default), cpu, sample. See configs/rcbam.py."""
 
 from configs import rcbam
+from configs.base import Config
 
 
-def get_config(recipe: str = "paper"):
-    return rcbam.get_config(3, recipe or "paper")
+def get_config(recipe: str = "paper") -> Config:
+    return rcbam.get_config(f"x3,{recipe}")

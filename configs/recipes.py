@@ -1,10 +1,42 @@
-"""The recipes that every network has beside its own: minutes on two CPU cores."""
+"""What stands behind the colon of --config=configs/edsr.py:x4,cpu: scale and recipe.
 
-from collections.abc import Mapping
+Beside its own recipe, "paper", every network has two of minutes on two CPU cores.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from configs import base
 from configs.base import Config
+from jaxsr.errors import InputError
+
+_SCALES = {"x2": 2, "x3": 3, "x4": 4}
+_RECIPES = ("paper", "cpu", "sample")
+
+
+def parse(choice: str, recipes: Sequence[str] = _RECIPES) -> tuple[int, str]:
+    """Returns the scale and the recipe that "x4" or "x4,cpu" chooses.
+
+    Args:
+        choice: a scale and, behind a comma, a recipe; default is the first of them.
+        recipes: those that there are; none where a config has one only.
+
+    Raises:
+        InputError: it is no such choice.
+    """
+    scale, _, recipe = choice.partition(",")
+    default = recipes[0] if recipes else ""
+    if scale not in _SCALES:
+        example = ",".join(["x4", *recipes[1:2]])
+        raise InputError(
+            f"expected {', '.join(_SCALES)} behind the colon, as in "
+            f":{example}, got {scale or 'nothing'}"
+        )
+    if recipe and recipe not in recipes:
+        raise InputError(
+            f"unknown recipe {recipe!r}: expected {' or '.join(recipes) or 'none'}"
+        )
+    return _SCALES[scale], recipe or default
 
 
 def choose(
@@ -19,16 +51,9 @@ def choose(
     Args:
         small: fields of the small network.
         patch_size: of the LR, in pixels.
-
-    Raises:
-        ValueError: no such recipe.
     """
     if recipe == "paper":
         return config
-    if recipe not in ("cpu", "sample"):
-        raise ValueError(
-            f"unknown recipe {recipe!r} of {config.name}: expected paper, cpu or sample"
-        )
     defaults = base.get_config()
     config.name += f"_{recipe}"
     config.model.update(small)

@@ -1,22 +1,25 @@
 """SRResNet on DIV2K, and a small one for a CPU.
 
-    python train.py --config=configs/srresnet_x4.py        # the paper's recipe
-    python train.py --config=configs/srresnet_x4.py:cpu    # 10 minutes of 2 CPU cores
+    python train.py --config=configs/srresnet.py:x4        # the paper's recipe
+    python train.py --config=configs/srresnet.py:x4,cpu    # 10 minutes of 2 CPU cores
 
 Paper: Ledig et al., CVPR 2017, Sec. 3.2. It has x4 only: PSNR / SSIM on Set5 32.05 /
 0.8910 (the SSIM as EDSR's authors measured it on the published pictures).
 
 A million steps of Adam at 1e-4 on batches of 16 HR patches of 96 pixels. Departs: DIV2K
-instead of 350,000 ImageNet pictures. No average of the parameters is kept, since the
-running averages of the normalisations would not fit it.
+instead of 350,000 ImageNet pictures.
+
+Initialisation: PyTorch's default. No average of the parameters (EMA), as the running
+averages of the normalisations would not fit it.
 """
 
 from configs import base, recipes
 from configs.base import Config
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"srresnet_x{scale}"
     config.model.name = "srresnet"

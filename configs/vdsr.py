@@ -1,7 +1,7 @@
 """VDSR on the 291 images, and a small one for a CPU.
 
-    python train.py --config=configs/vdsr_x2.py            # the paper's recipe
-    python train.py --config=configs/vdsr_x2.py:cpu        # 10 minutes of 2 CPU cores
+    python train.py --config=configs/vdsr.py:x2            # the paper's recipe
+    python train.py --config=configs/vdsr.py:x2,cpu        # 10 minutes of 2 CPU cores
 
 Paper: Kim, Lee and Lee, CVPR 2016, Sec. 4. PSNR / SSIM on Set5 37.53 / 0.9587 (x2),
 33.66 / 0.9213 (x3), 31.35 / 0.8838 (x4); four hours on a Titan Z.
@@ -12,6 +12,8 @@ of a patch where jaxsr takes the mean: the rate is multiplied, weight decay divi
 half the number of pixels. Gradients are clipped so that no step moves a parameter by
 more than theta; the paper does not give it. Departs: one network per scale, where the
 paper mixes x2, x3 and x4.
+
+Initialisation: He's, as in the paper. No average of the parameters (EMA).
 """
 
 from configs import base, recipes
@@ -22,8 +24,9 @@ _STEPS_PER_EPOCH = 9_960
 _THETA = 1e-4
 
 
-def get_config(scale: int, recipe: str = "paper") -> Config:
-    """Returns the config of one scale; `recipe` as in configs/recipes.py."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x4,cpu", ...: see configs/recipes.py."""
+    scale, recipe = recipes.parse(choice)
     config = base.get_config()
     config.name = f"vdsr_x{scale}"
     config.model.name = "vdsr"
@@ -44,6 +47,7 @@ def get_config(scale: int, recipe: str = "paper") -> Config:
     config.optimizer.weight_decay = 1e-4 / (pixels / 2)
     config.optimizer.clip_update = _THETA
     config.train.loss = "mse"
+    config.train.ema_decay = 0.0
     config.train.steps = 80 * _STEPS_PER_EPOCH
     config.eval.protocol = "classic"
     return recipes.choose(config, recipe, small={"features": 32, "depth": 10})

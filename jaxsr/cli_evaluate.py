@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import runpy
-from pathlib import Path
 from typing import Any
 
 from jaxsr.errors import InputError
@@ -26,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--scale", type=int, help="runs and weights know their own")
     network.add_argument("--weights", metavar="FILE", help="as --model")
     network.add_argument(
-        "--config", help="the run of configs/NAME.py or configs/NAME.py:RECIPE"
+        "--config", help="the run of configs/NAME.py:x4, configs/NAME.py:x4,cpu, ..."
     )
     network.add_argument("--workdir", help="a run's folder; default runs/<config name>")
     network.add_argument(
@@ -101,13 +99,15 @@ def run(options: argparse.Namespace, command: str) -> None:
 
 def _which(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Returns the spec of the network, and what it is expected to be."""
+    from jaxsr.training.config import load_config
+
     expected = {"network": options.model, "scale": options.scale}
     if options.weights:
         if options.config or options.workdir:
             raise InputError("--weights: expected either weights or a run, got both")
         return options.weights, expected
     if options.config:
-        config = _read_config(options.config)
+        config = load_config(options.config)
         held = {"network": config.model.name, "scale": config.model.scale}
         expected = {key: value or held[key] for key, value in expected.items()}
         return f"{options.workdir or f'runs/{config.name}'}/", expected
@@ -130,17 +130,3 @@ def _take_settings_of_run(workdir: str, options: argparse.Namespace) -> None:
         if getattr(options, key) is None:
             setattr(options, key, config["eval"][key])
     options.data_dir = options.data_dir or config["data"]["data_dir"]
-
-
-def _read_config(spec: str) -> Any:
-    """Returns the config of `path` or `path:recipe`."""
-    path, _, recipe = spec.partition(":")
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such config file")
-    get_config = runpy.run_path(path).get("get_config")
-    if get_config is None:
-        raise InputError(f"{path}: expected a function get_config, found none")
-    try:
-        return get_config(*filter(None, [recipe]))
-    except ValueError as error:
-        raise InputError(str(error)) from error

@@ -170,7 +170,10 @@ def _steps(devices):
     optimizer = optax.sgd(0.1)
     draw = functools.partial(draw_batch, batch_size=8, patch_size=6, seed=0)
     steps = map_steps(
-        make_step(model, optimizer, mse), mesh=mesh, draw=draw, batch_size=8
+        make_step(model, optimizer, mse, ema_decay=0.0),
+        mesh=mesh,
+        draw=draw,
+        batch_size=8,
     )
     state = create_state(model, optimizer, seed=0, channels=3, use_ema=False)
     return steps, replicate(state, mesh), _load(open_source("sample-eval"))
@@ -222,7 +225,7 @@ def photos(tmp_path):
 
 
 def _config(photos, **keys):
-    config = rcbam.get_config(2, "cpu")
+    config = rcbam.get_config("x2,cpu")
     config.model.update(features=4, depth=1, image_skip=False)
     config.data.update(train=photos, patch_size=12, batch_size=8, pipeline="device")
     config.eval.benchmarks = ""
@@ -292,7 +295,7 @@ def test_train_where_tensorflow_is_not_installed(photos, tmp_path):
         "import sys\n"
         "sys.modules['tensorflow'] = sys.modules['tensorflow_datasets'] = None\n"
         "import train\n"
-        "sys.exit(train._run())\n"
+        "sys.exit(train.main())\n"
     )
     workdir = tmp_path / "run"
     flags = {

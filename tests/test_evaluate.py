@@ -42,7 +42,7 @@ def photos(tmp_path_factory) -> Path:
 def run(tmp_path_factory, photos) -> tuple[Path, dict]:
     """A run's folder, with checkpoints of steps 1 and 2, and its last variables."""
     workdir = tmp_path_factory.mktemp("runs") / "rcbam_x2_sample"
-    config = rcbam.get_config(2, "sample")
+    config = rcbam.get_config("x2,sample")
     config.model.features, config.model.depth = 4, 1
     config.train.ema_decay = 0.0
     config.eval.benchmarks = f"folder:{photos}"

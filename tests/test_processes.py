@@ -115,7 +115,7 @@ def _train(photos, workdir, **changes):
     """Returns the command of a small run."""
     keys = _keys(photos, **changes)
     flags = [f"--config.{key}={value}" for key, value in keys.items()]
-    return ["train.py", "--config=configs/espcn_x2.py", f"--workdir={workdir}", *flags]
+    return ["train.py", "--config=configs/espcn.py:x2", f"--workdir={workdir}", *flags]
 
 
 def _wait_for_line(log: Path, count: int, *processes) -> None:
@@ -157,7 +157,7 @@ def test_two_processes_train_die_and_go_on_like_unbroken_ones(photos, tmp_path):
 def test_two_processes_cut_their_shares_by_tfdata(photos, tmp_path):
     changes = {"data.pipeline": "tfdata", "train.steps": 3}
     _finish(*_start_two(*_train(photos, tmp_path / "together", **changes)))
-    config = espcn.get_config(2)
+    config = espcn.get_config("x2")
     config.update_from_flattened_dict(_keys(photos, **changes))
     train(config, tmp_path / "alone")  # on 8 devices
     together, alone = (
@@ -220,7 +220,7 @@ with processes.connected(
     found["time is up"] = end_of_run("time", max_minutes=1e-9 if number else 1e9)
     found["signal"] = end_of_run("signal")
     found["loss"] = refused(end_of_run, "nan", log_every=2)
-    config = espcn.get_config(2)
+    config = espcn.get_config("x2")
     claim_workdir(folder / "same", config)
     message = refused(claim_workdir, folder / f"{number}", config, patience=0)
     found["folder"] = message.removeprefix(f"{folder / str(number)}: ")

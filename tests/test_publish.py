@@ -46,7 +46,7 @@ def run(photos, tmp_path_factory) -> Path:
 
 
 def _train(workdir, photos, steps):
-    config = rcbam.get_config(2, "cpu")
+    config = rcbam.get_config("x2,cpu")
     config.model.features, config.model.depth = 4, 1
     config.data.train = photos
     config.data.patch_size, config.data.batch_size = 12, 8

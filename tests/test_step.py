@@ -11,10 +11,11 @@ import pytest
 from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
+from jaxsr.training.ema import update_ema
 from jaxsr.training.losses import l1, mse
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate, shard_batch
-from jaxsr.training.state import create_state, update_ema
-from jaxsr.training.step import make_train_step, supervised_loss
+from jaxsr.training.state import create_state
+from jaxsr.training.step import make_step, map_step, supervised_loss
 from tests.test_networks import tiny_model
 
 
@@ -41,14 +42,15 @@ def _one_step(model, mesh, *, optimizer=None, batch=None, loss=mse, **options):
     optimizer = optimizer or optax.sgd(1.0)
     state = create_state(model, optimizer, seed=0, channels=3, use_ema=True)
     before = jax.device_get(state.params)
-    step = make_train_step(model, optimizer, loss, mesh=mesh, **options)
+    step = make_step(model, optimizer, loss, **{"ema_decay": 0.0} | options)
+    step = map_step(step, mesh=mesh)
     batch = batch or _batch()
     state, metrics = step(replicate(state, mesh), shard_batch(batch, mesh))
     return before, jax.device_get(state), jax.device_get(metrics)
 
 
 @pytest.mark.parametrize("devices", [2, 8])
-def test_make_train_step_gradient_equals_single_device(devices):
+def test_make_step_gradient_equals_single_device(devices):
     model = _rcbam()
     _, one, one_metrics = _one_step(model, _mesh(1))
     _, many, many_metrics = _one_step(model, _mesh(devices))
@@ -63,7 +65,7 @@ def test_make_train_step_gradient_equals_single_device(devices):
     )
 
 
-def test_make_train_step_gradient_equals_plain_autodiff():
+def test_make_step_gradient_equals_plain_autodiff():
     model = _rcbam()
     batch = _batch()
     before, state, metrics = _one_step(model, _mesh(8), batch=batch)
@@ -96,7 +98,7 @@ class _Normed(nn.Module):
         return sr
 
 
-def test_make_train_step_updates_running_statistics_over_all_devices():
+def test_make_step_updates_running_statistics_over_all_devices():
     batch = _batch()
     _, state, _ = _one_step(_Normed(), _mesh(8), batch=batch)
     mean = (batch["lr"] / 255.0).mean((0, 1, 2))
@@ -107,7 +109,7 @@ def test_make_train_step_updates_running_statistics_over_all_devices():
 
 
 @pytest.mark.parametrize("name", ["srresnet", "memnet", "drcn", "san"])
-def test_make_train_step_in_bfloat16_keeps_the_rest_in_float32(name):
+def test_make_step_in_bfloat16_keeps_the_rest_in_float32(name):
     model = tiny_model(name, dtype=jnp.bfloat16)
     optimizer = optax.adam(1e-4)
     mesh = _mesh(1)
@@ -121,8 +123,8 @@ def test_make_train_step_in_bfloat16_keeps_the_rest_in_float32(name):
         state = create_state(
             model, optimizer, seed=0, channels=model.channels, use_ema=True
         )
-        step = make_train_step(model, optimizer, loss, mesh=mesh, ema_decay=0.9)
-        return state, *step(state, batch)
+        step = make_step(model, optimizer, loss, ema_decay=0.9)
+        return state, *map_step(step, mesh=mesh)(state, batch)
 
     shape = jax.ShapeDtypeStruct((2, 8, 8, model.channels), jnp.uint8)
     hr = jax.ShapeDtypeStruct((2, 16, 16, model.channels), jnp.uint8)
@@ -147,7 +149,7 @@ def test_supervised_loss_compares_small_predictions_with_shrunk_hr():
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-def test_make_train_step_weighs_supervision():
+def test_make_step_weighs_supervision():
     _, _, without = _one_step(_Normed(), _mesh(1), supervision_weight=0.0)
     _, _, with_it = _one_step(_Normed(), _mesh(1), supervision_weight=1.0)
     assert with_it["loss"] > without["loss"] * 1.1

@@ -13,7 +13,7 @@ from jaxsr.imaging import imresize
 from jaxsr.training.losses import charbonnier, mse
 from jaxsr.training.mesh import replicate, shard_batch
 from jaxsr.training.state import create_state
-from jaxsr.training.step import make_train_step
+from jaxsr.training.step import make_step, map_step
 
 TINY = {
     "drcn": {"features": 4, "recursions": 3},
@@ -136,7 +136,8 @@ def test_train_step_loss_counts_every_prediction(name, scale, loss):
     state = create_state(model, optimizer, seed=0, channels=1, use_ema=False)
     variables = jax.device_get({"params": state.params, **state.model_state})
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
-    step = make_train_step(model, optimizer, loss, mesh=mesh, supervision_weight=0.25)
+    step = make_step(model, optimizer, loss, ema_decay=0.0, supervision_weight=0.25)
+    step = map_step(step, mesh=mesh)
     _, metrics = step(replicate(state, mesh), shard_batch({"lr": lr, "hr": hr}, mesh))
 
     sr, predictions = _run(model, variables, jnp.asarray(lr, jnp.float32) / 255)

@@ -37,7 +37,7 @@ def photos(tmp_path):
 
 
 def _config(photos, **train_keys):
-    config = rcbam.get_config(2, "cpu")
+    config = rcbam.get_config("x2,cpu")
     config.name = "tiny"
     config.model.features = 4
     config.model.depth = 1
@@ -214,7 +214,10 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
     [
         ("--config.train.stepz=3", "stepz"),
         ("--config.data.train=folder:nowhere", "nowhere"),
-        ("--config=configs/rcbam_x2.py:laptop", "expected paper, cpu or sample"),
+        ("--config=configs/rcbam_x2.py:laptop", "expected paper or cpu or sample"),
+        ("--config=configs/rcbam.py", "expected x2, x3, x4 behind the colon"),
+        ("--config.train.steps=-5", "train.steps: expected a whole number of at"),
+        ("--heartbeat_timeout=-1", "expected a whole number of at least 1, got '-1'"),
         ("--config=configs/rcbam_x5.py", "rcbam_x5.py"),
     ],
 )
@@ -236,6 +239,9 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
     ("key", "value", "message"),
     [
         ("model.name", "rcbm", "unknown model 'rcbm'.*rcbam"),
+        ("model.features", 0, "features: expected a whole number of at least 1, got 0"),
+        ("model.pool_size", -1, "pool_size: .*at least 1 or None, got -1"),
+        ("train.steps", 0, "train.steps: .*at least 1.*got 0"),
         ("data.train", "div3k", "unknown source 'div3k'.*div2k"),
         ("data.patch_size", 500, "none of its 3 images is as large as a patch"),
         ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
@@ -244,8 +250,8 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
         ("train.dtype", "float8", "train.dtype.*bfloat16"),
         ("train.remat", "all", "train.remat.*none, blocks.*'all'"),
         ("train.loss", "huber", "unknown loss 'huber'.*charbonnier"),
-        ("schedule.schedule", "step", "unknown schedule 'step'.*cosine"),
-        ("optimizer.name", "lion", "unknown optimiser 'lion'.*sgd"),
+        ("schedule.schedule", "step", "schedule.schedule: .*cosine.*'step'"),
+        ("optimizer.name", "lion", "optimizer.name: .*sgd.*'lion'"),
     ],
 )
 def test_train_bad_config_says_what_there_is(key, value, message, photos, tmp_path):

@@ -23,7 +23,7 @@ from jaxsr.training.workdir import (
 
 
 def _block_loop(**keys) -> BlockLoop:
-    config = rcan.get_config(2)
+    config = rcan.get_config("x2")
     config.train.update(keys)
     return create_training_model(config).block_loop  # pyright: ignore
 
@@ -40,14 +40,14 @@ def test_create_training_model_rolls_on_accelerators_only(monkeypatch):
     ("key", "value"), [("remat", "blocks"), ("roll_blocks", "accelerator")]
 )
 def test_create_training_model_needs_a_chain_of_blocks(key, value):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     config.train[key] = value
     with pytest.raises(InputError, match=f"train.{key}: srcnn has no chain.*{value}"):
         create_training_model(config)
 
 
 def _wsd(*, steps, decay_steps):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     config.schedule.update(schedule="wsd", decay_steps=decay_steps)
     config.train.steps = steps
     return config
@@ -112,7 +112,7 @@ def _remove_config(workdir):
     ],
 )
 def test_check_workdir_refuses_a_run_that_lost_a_part(damage, message, tmp_path):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     _run(tmp_path, config)
     check_workdir(tmp_path, config)
     damage(tmp_path)
@@ -123,7 +123,7 @@ def test_check_workdir_refuses_a_run_that_lost_a_part(damage, message, tmp_path)
 
 
 def test_check_workdir_takes_a_run_killed_before_its_first_checkpoint(tmp_path):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     claim_workdir(tmp_path, config)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
     check_workdir(tmp_path, config)
@@ -133,7 +133,7 @@ def test_check_workdir_takes_a_run_killed_before_its_first_checkpoint(tmp_path):
 
 
 def test_check_workdir_change_recipe_is_by_wish_and_on_record(tmp_path):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     _run(tmp_path, config)
     before = config.schedule.learning_rate
     config.schedule.learning_rate = before / 2
@@ -158,7 +158,7 @@ def test_check_workdir_change_recipe_is_by_wish_and_on_record(tmp_path):
 
 
 def test_load_run_best_needs_an_evaluation(tmp_path):
-    config = srcnn.get_config(2)
+    config = srcnn.get_config("x2")
     _run(tmp_path / "without", config)
     with pytest.raises(InputError, match=r"none of the checkpoints \[2, 4\] was saved"):
         load_run(tmp_path / "without", step="best")
@@ -169,7 +169,7 @@ def test_load_run_best_needs_an_evaluation(tmp_path):
 
 
 def test_load_run_takes_the_one_before_a_damaged_one(tmp_path, caplog):
-    _run(tmp_path, srcnn.get_config(2))
+    _run(tmp_path, srcnn.get_config("x2"))
     (tmp_path / "checkpoints" / "4" / "state" / "manifest.ocdbt").unlink()
     assert load_run(tmp_path)[3] == 2
     said = [r.message for r in caplog.records if r.name.startswith("jaxsr")]

@@ -1,8 +1,8 @@
 """RCBAM for the zoo, trained on two CPU cores: the network of the paper's sizes.
 
-    python train.py --config=configs/zoo/rcbam_x2.py            # then x3 and x4, which
-    python train.py --config=configs/zoo/rcbam_x3.py            # start from x2
-    python train.py --config=configs/zoo/rcbam_x4.py
+    python train.py --config=configs/zoo/rcbam.py:x2            # then x3 and x4, which
+    python train.py --config=configs/zoo/rcbam.py:x3            # start from x2
+    python train.py --config=configs/zoo/rcbam.py:x4
 
 The network has the paper's sizes as configs/rcbam.py reads them. Muon on the kernels of
 blocks and body end, Adam for the rest, one rate for both: constant, then falling over
@@ -15,12 +15,13 @@ that is at step 3,000 ends at 3,800 with
     --config.train.steps=3800 --config.schedule.decay_steps=800
 """
 
-from configs import base
+from configs import base, recipes
 from configs.base import Config
 
 
-def get_config(scale: int) -> Config:
-    """Returns the config of one scale."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x3" or "x4"."""
+    scale, _ = recipes.parse(choice, recipes=())
     config = base.get_config()
     config.name = f"zoo_rcbam_x{scale}"
     config.model.name = "rcbam"

@@ -1,22 +1,23 @@
 """RCBAM-lite, the small network that jaxsr ships for CPUs: how it was trained.
 
-    python train.py --config=configs/zoo/rcbam_lite_x2.py   # then x3 and x4, which
-    python train.py --config=configs/zoo/rcbam_lite_x3.py   # start from x2
-    python train.py --config=configs/zoo/rcbam_lite_x4.py
+    python train.py --config=configs/zoo/rcbam_lite.py:x2   # then x3 and x4, which
+    python train.py --config=configs/zoo/rcbam_lite.py:x3   # start from x2
+    python train.py --config=configs/zoo/rcbam_lite.py:x4
 
 The recipe was chosen on ten held-out images of BSDS500_test, by runs of 800 steps; the
 table is in docs/results.md. Benchmark sets are watched while training and decide
 nothing: the last step is what is shipped.
 """
 
-from configs import base
+from configs import base, recipes
 from configs.base import Config
 
 _STEPS = {2: 16_000, 3: 4_000, 4: 4_000}
 
 
-def get_config(scale: int) -> Config:
-    """Returns the config of one scale."""
+def get_config(choice: str = "") -> Config:
+    """Returns the config of "x2", "x3" or "x4"."""
+    scale, _ = recipes.parse(choice, recipes=())
     config = base.get_config()
     config.name = f"rcbam_lite_x{scale}"
     config.model.name = "rcbam_lite"

@@ -1,10 +1,13 @@
-"""PyTorch's default initialisation of convolutions, as EDSR, RCAN and SAN have it."""
+"""How convolutions start: PyTorch's default (EDSR, RCAN, SAN) and He's (VDSR, DRCN)."""
 
 import jax
 from flax.linen import initializers
 
 # U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn.Conv2d's default for the weight.
 torch_kernel_init = initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+# He et al. (2015) for ReLU, not truncated: Caffe's "msra" filler.
+he_init = initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 def torch_bias_init(fan_in: int) -> initializers.Initializer:

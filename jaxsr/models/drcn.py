@@ -30,10 +30,8 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.initializers import he_init
 from jaxsr.models.base import Network
-
-# He et al. (2015) for ReLU, untruncated.
-_he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 def _identity_init(key, shape, dtype=jnp.float32):
@@ -54,7 +52,7 @@ class DRCN(Network):
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        def conv(features: int, name: str, kernel_init: Any = _he_init):
+        def conv(features: int, name: str, kernel_init: Any = he_init):
             return nn.Conv(
                 features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
             )

@@ -31,12 +31,11 @@ from flax.linen.initializers import Initializer
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.initializers import he_init
 from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models.base import Network
 
 _SLOPE = 0.2
-# He et al. (2015) for ReLU, untruncated.
-_he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 def _bilinear_init(key, shape, dtype=jnp.float32):
@@ -69,7 +68,7 @@ class PyramidLevel(nn.Module):
                 self.features,
                 (3, 3),
                 use_bias=self.use_bias,
-                kernel_init=_he_init,
+                kernel_init=he_init,
                 dtype=self.dtype,
                 name=f"conv{i:02d}",
             )(x)
@@ -79,7 +78,7 @@ class PyramidLevel(nn.Module):
             self.upsample_kernel,
             crop=(self.upsample_kernel - 2) // 2,
             use_bias=self.use_bias,
-            kernel_init=_he_init,
+            kernel_init=he_init,
             dtype=self.dtype,
             name="upsample",
         )(x)
@@ -89,7 +88,7 @@ class PyramidLevel(nn.Module):
             channels,
             (3, 3),
             use_bias=self.use_bias,
-            kernel_init=_he_init,
+            kernel_init=he_init,
             dtype=self.dtype,
             name="residual",
         )(x)

@@ -34,10 +34,8 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.initializers import he_init
 from jaxsr.models.base import Network
-
-# He et al. (2015) for ReLU, untruncated: Caffe's "msra".
-_he_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class NormReLU(nn.Module):
@@ -74,7 +72,7 @@ class MemoryBlock(nn.Module):
             return nn.Conv(
                 self.features,
                 (size, size),
-                kernel_init=_he_init,
+                kernel_init=he_init,
                 dtype=self.dtype,
                 name=name,
             )
@@ -105,7 +103,7 @@ class MemNet(Network):
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
-        def conv(features: int, name: str, kernel_init: Any = _he_init):
+        def conv(features: int, name: str, kernel_init: Any = he_init):
             return nn.Conv(
                 features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
             )

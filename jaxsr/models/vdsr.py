@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.initializers import he_init
 from jaxsr.layers.mean_shift import mean_colour
 from jaxsr.models.base import Network
 
@@ -29,8 +30,6 @@ _BICUBIC: dict[str, dict[str, Any]] = {
     "matlab": {},
     "torch": {"a": -0.75, "edge": "replicate"},
 }
-# He et al. (2015), not truncated: Caffe's "msra" filler.
-_HE_INIT = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class VDSR(Network):
@@ -67,7 +66,7 @@ class VDSR(Network):
                 features,
                 (3, 3),
                 use_bias=self.use_bias,
-                kernel_init=_HE_INIT,
+                kernel_init=he_init,
                 dtype=self.dtype,
                 name=name,
             )(x)

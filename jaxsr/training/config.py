@@ -1,103 +1,351 @@
-"""Every key that a config has, with its default. Each network's config starts here.
+"""Every key that a config has: its default, what it may be, and how it is read.
 
-A section's keys are the arguments of the function named behind it, which documents
-them; a key that the function does not know is an error.
+A section's keys are the arguments of the function named beside it, which documents
+them. `config.model` holds the fields of a network, which `jaxsr.models.create` checks.
 """
 
+import ast
+import dataclasses
+import difflib
+import math
+import re
+import runpy
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from flax.traverse_util import unflatten_dict
+from ml_collections import ConfigDict, FieldReference
+
+from jaxsr.errors import InputError, first_line
+
+# What a locked ConfigDict says of a key that it has not.
+_LOCKED = re.compile(r'Key "(\w+)" does not exist and cannot be added')
 
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
 
 
-def default_config() -> Config:
-    """Returns the defaults; `model.name` and `model.scale` are for the config to
-    set."""
-    config: Config = ConfigDict()
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key's default and what it may be.
+
+    Attributes:
+        default: if it is None, the key may be None.
+        kind: the type of other values; a float may be a whole number.
+        expected: what it may be, in words that follow "expected".
+        fits: whether a value of that type is such.
+    """
+
+    default: Any
+    kind: type
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+def _whole(default: int, *, least: int = 0, bits: int = 31) -> Key:
+    return Key(
+        default,
+        int,
+        f"a whole number of at least {least}, below 2**{bits}",
+        lambda v: least <= v < 2**bits,
+    )
+
+
+def _above(low: float, default: float | None, *, most: float = math.inf) -> Key:
+    words = "" if most == math.inf else f" and at most {most:g}"
+    return Key(
+        default,
+        float,
+        f"a number above {low:g}{words}",
+        lambda v: low < v <= most and v < math.inf,
+    )
+
+
+def _at_least(low: float, default: float, *, below: float = math.inf) -> Key:
+    words = "" if below == math.inf else f" and below {below:g}"
+    return Key(
+        default,
+        float,
+        f"a number of at least {low:g}{words}",
+        lambda v: low <= v < below,
+    )
+
+
+def _flag(default: bool) -> Key:
+    return Key(default, bool, "True or False", lambda v: True)
+
+
+def _one_of(*choices: str) -> Key:
+    """The first is the default."""
+    return Key(choices[0], str, f"one of {', '.join(choices)}", lambda v: v in choices)
+
+
+def _text(default: str | None, expected: str = "a text", pattern: str = ".+") -> Key:
+    fits = re.compile(pattern).fullmatch
+    return Key(default, str, expected, lambda v: bool(fits(v)))
+
+
+def _is_pattern(text: Any) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, TypeError):
+        return False
+    return True
+
+
+def _are_rates(rates: dict[str, Any]) -> bool:
+    return all(
+        _is_pattern(pattern) and _is_number(rate) and 0 <= rate < math.inf
+        for pattern, rate in rates.items()
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# A folder's name may have a "+" of its own.
+_SOURCES = r"folder:.+|[^+]+(\+[^+]+)*(\+folder:.+)?"
+
+KEYS: dict[str, Key] = {
     # The run's default folder is runs/<name>.
-    config.name = ""
+    "name": _text("", "a name without / and \\", r"(?!\.+$)[^/\\\0]*"),
     # Decides the parameters' start and every batch.
-    config.seed = 0
-
+    "seed": _whole(0, bits=32),
     # The network: arguments of jaxsr.models.create, so all of its fields.
-    config.model = ConfigDict()
-    config.model.name = ""
-    config.model.scale = 2
-
-    config.data = ConfigDict()
+    "model.name": _text("", "the name of a network, see jaxsr.models.list_models"),
+    "model.scale": _whole(2, least=1),
     # Source of training images, see jaxsr.data.open_source: "div2k", "t91+bsd200",
     # "folder:PATH", "sample".
-    config.data.train = "div2k"
-    # Folder of data sets; unset, the environment variable JAXSR_DATA_DIR.
-    config.data.data_dir = placeholder(str)
+    "data.train": _text("div2k", "sources, several joined by one +", _SOURCES),
+    # Folder of data sets; None is the environment variable JAXSR_DATA_DIR.
+    "data.data_dir": _text(None, "a folder"),
     # Batches: arguments of jaxsr.training.pipelines.open_pipeline.
     # "tfdata" cuts patches on the host; "device" on the accelerator, and needs no
     # TensorFlow; "auto" takes the accelerator if there is one and all images fit.
-    config.data.pipeline = "auto"
-    config.data.patch_size = 48  # of the LR, in pixels
-    config.data.batch_size = 16  # of all devices together
-    config.data.augment = True  # flips and quarter turns
-    config.data.skip_small = False  # images smaller than a patch: refused, or left out
-    config.data.memory_limit_gb = placeholder(float)  # default: half of the memory
-
+    "data.pipeline": _one_of("auto", "device", "tfdata"),
+    "data.patch_size": _whole(48, least=1),  # of the LR, in pixels
+    "data.batch_size": _whole(16, least=1),  # of all devices together
+    "data.augment": _flag(True),  # flips and quarter turns
+    "data.skip_small": _flag(False),  # images smaller than a patch are left out
+    "data.memory_limit_gb": _above(0, None),  # None: half of the memory
     # Schedule and optimiser: arguments of jaxsr.training.optimizer.create_schedule ...
-    config.schedule = ConfigDict()
-    config.schedule.learning_rate = 1e-4
-    config.schedule.schedule = "halving"  # or "constant", "cosine", "wsd"
-    config.schedule.halve_every = 200_000
-    config.schedule.decay_factor = 0.5
-    config.schedule.final_learning_rate = 0.0
-    config.schedule.warmup_steps = 0
-    config.schedule.decay_steps = 0  # the last so many steps, for "wsd"
+    "schedule.learning_rate": _above(0, 1e-4),
+    "schedule.schedule": _one_of("halving", "constant", "cosine", "wsd"),
+    "schedule.halve_every": _whole(200_000, least=1),
+    "schedule.decay_factor": _above(0, 0.5, most=1),
+    "schedule.final_learning_rate": _at_least(0, 0.0),  # not above learning_rate
+    "schedule.warmup_steps": _whole(0),
+    "schedule.decay_steps": _whole(0),  # the last so many of train.steps, for "wsd"
     # ... and of jaxsr.training.optimizer.create_optimizer.
-    config.optimizer = ConfigDict()
-    config.optimizer.name = "adam"  # or "muon", "sgd"
-    config.optimizer.b1 = 0.9
-    config.optimizer.b2 = 0.999
-    config.optimizer.eps = 1e-8
-    config.optimizer.momentum = 0.9
-    config.optimizer.weight_decay = 0.0
-    config.optimizer.clip_norm = 0.0
-    config.optimizer.clip_update = 0.0
-    config.optimizer.layer_rates = ConfigDict()
-    config.optimizer.muon_layers = r".*conv\d+/kernel|body_end/kernel"
-    config.optimizer.muon_scale = 2.0
-
-    config.train = ConfigDict()
+    "optimizer.name": _one_of("adam", "muon", "sgd"),
+    "optimizer.b1": _at_least(0, 0.9, below=1),
+    "optimizer.b2": _at_least(0, 0.999, below=1),
+    "optimizer.eps": _above(0, 1e-8),
+    "optimizer.momentum": _at_least(0, 0.9, below=1),
+    "optimizer.weight_decay": _at_least(0, 0.0),
+    "optimizer.clip_norm": _at_least(0, 0.0),
+    "optimizer.clip_update": _at_least(0, 0.0),
+    "optimizer.layer_rates": Key(
+        {}, dict, "regular expressions and factors of at least 0", _are_rates
+    ),
+    "optimizer.muon_layers": Key(
+        r".*conv\d+/kernel|body_end/kernel", str, "a regular expression", _is_pattern
+    ),
+    "optimizer.muon_scale": _above(0, 2.0),
     # Weights to start from: a .safetensors file, the folder of another run or published
     # weights ("rcbam_lite_x2"). What has the same name and shape is taken; the rest
     # (the tail at another scale) is new.
-    config.train.init_from = placeholder(str)
-    config.train.loss = "l1"  # or "mse", "charbonnier"
-    config.train.supervision_weight = 1.0  # of intermediate predictions, if any
-    config.train.ema_decay = 0.999  # 0: no average of the parameters is kept
-    config.train.dtype = "float32"  # of the computation; or "bfloat16"
+    "train.init_from": _text(None, "a weights file, a run or published weights"),
+    "train.loss": _text("l1", "the name of a loss"),  # jaxsr.training.losses.get_loss
+    "train.supervision_weight": _at_least(0, 1.0),  # of intermediate predictions
+    # Of the average of the parameters that is used and scored; 0: none is kept.
+    "train.ema_decay": _at_least(0, 0.999, below=1),
+    "train.dtype": _one_of("float32", "bfloat16"),  # of the computation
     # Memory for time: "blocks" keeps only each block's input for the gradient and
     # computes the rest again. Compile time: "accelerator" compiles a chain of blocks as
     # a loop, but not on CPU; "always" there too, where it runs 20 times slower.
-    config.train.remat = "none"
-    config.train.roll_blocks = "never"
+    "train.remat": _one_of("none", "blocks"),
+    "train.roll_blocks": _one_of("never", "accelerator", "always"),
     # When what happens: arguments of jaxsr.training.loop.Cadence.
-    config.train.steps = 1_000_000
-    config.train.max_minutes = placeholder(float)
-    config.train.log_every = 100
-    config.train.eval_every = 5_000
-    config.train.checkpoint_every = 1_000
+    "train.steps": _whole(1_000_000, least=1),
+    "train.max_minutes": _above(0, None),  # None: no limit
+    "train.log_every": _whole(100),
+    "train.eval_every": _whole(5_000),
+    "train.checkpoint_every": _whole(1_000),
     # Steps that the device gets at a time; 0: chosen, several on accelerators with
     # data.pipeline "device", else one.
-    config.train.steps_per_dispatch = 0
-    config.train.profile = False  # trace some steps, see jaxsr.training.profile
-    config.train.keep_checkpoints = 3  # newest, beside the best
+    "train.steps_per_dispatch": _whole(0),
+    "train.profile": _flag(False),  # trace some steps, see jaxsr.training.profile
+    "train.keep_checkpoints": _whole(3, least=1),  # newest, beside the best
     # A run that is there already may go on with another schedule and optimiser, see
     # docs/training.md: after numbers that are not finite, from the last good step.
-    config.train.change_recipe = False
-
+    "train.change_recipe": _flag(False),
     # Evaluation during training and at its end: jaxsr.benchmark.evaluate.
-    config.eval = ConfigDict()
-    config.eval.benchmarks = "Set5,Set14"
-    config.eval.protocol = "rgb"
-    config.eval.self_ensemble = False
+    "eval.benchmarks": _text("Set5,Set14", "benchmark sets joined by commas", ".*"),
+    "eval.protocol": _text("rgb", "the name of a protocol"),
+    "eval.self_ensemble": _flag(False),
+}
+
+
+def default_config() -> Config:
+    """Returns the defaults; `model.name` and `model.scale` are for the config to set.
+
+    Its sections are locked: to set a key that nothing reads is an error, but for
+    `model`, whose further keys are fields of the network.
+    """
+    defaults = {
+        # A reference knows the type of what may be None.
+        name: FieldReference(None, field_type=key.kind)
+        if key.default is None
+        else key.default
+        for name, key in KEYS.items()
+    }
+    config: Config = ConfigDict(unflatten_dict(defaults, sep="."))
+    config.lock()
+    config.model.unlock()
+    config.optimizer.layer_rates.unlock()
     return config
+
+
+def check_config(config: Config) -> None:
+    """Finds whatever is wrong with a config's keys and values, but for the network's.
+
+    Raises:
+        InputError: an unknown or a missing key, or a value that it cannot have; the
+            message names the key, what is expected and what came.
+    """
+    found = _flat(config.to_dict())
+    for name in found:
+        if name not in KEYS and not name.startswith("model."):
+            raise InputError(_unknown(name))
+    for name, key in KEYS.items():
+        if name not in found:
+            raise InputError(f"{name}: expected {key.expected}, found no such key")
+        value = found[name]
+        if not _fits(key, value):
+            or_none = " or None" if key.default is None else ""
+            raise InputError(f"{name}: expected {key.expected}{or_none}, got {value!r}")
+    if found["schedule.final_learning_rate"] > found["schedule.learning_rate"]:
+        raise InputError(
+            "schedule.final_learning_rate: expected at most schedule.learning_rate="
+            f"{found['schedule.learning_rate']}, got "
+            f"{found['schedule.final_learning_rate']}"
+        )
+    if found["schedule.decay_steps"] > found["train.steps"]:
+        raise InputError(
+            "schedule.decay_steps: expected at most train.steps="
+            f"{found['train.steps']}, got {found['schedule.decay_steps']}"
+        )
+
+
+def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the nested `values` of an older config with the keys that came since."""
+    defaults = {name: key.default for name, key in KEYS.items()}
+    return unflatten_dict(defaults | _flat(values), sep=".")
+
+
+def load_config(spec: str) -> Config:
+    """Returns the config of "PATH" or "PATH:CHOICE", such as "configs/edsr.py:x4,cpu".
+
+    The file's function `get_config` is given the choice, if there is one.
+
+    Raises:
+        InputError: no such file, nothing of that choice, or the file cannot be run.
+    """
+    path, _, choice = spec.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such config file")
+    try:
+        get_config = runpy.run_path(path).get("get_config")
+        if get_config is None:
+            raise InputError("expected a function get_config, found none")
+        return get_config(*filter(None, [choice]))
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from error
+    except Exception as error:
+        # A file is a program, and can be wrong in as many ways.
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == path]
+        line = f", line {lines[-1]}" if lines else ""
+        message = first_line(error)
+        if key := _LOCKED.search(str(error)):
+            message = _unknown(key[1])
+        raise InputError(f"{path}{line}: {message}") from error
+
+
+def override(config: Config, name: str, text: str) -> None:
+    """Sets the key `name` ("train.steps") to what `text` says on a command line.
+
+    Raises:
+        InputError: there is no such key, or the text says nothing that it can be.
+    """
+    is_field = name.startswith("model.") and name.count(".") == 1
+    if name not in KEYS and not is_field:
+        raise InputError(_unknown(name))
+    kind = KEYS[name].kind if name in KEYS else None
+    value = text if kind is str else _value(text)
+    if name in KEYS:
+        if text == "None" and KEYS[name].default is None:
+            value = None
+        if not _fits(KEYS[name], value):
+            raise InputError(f"{name}: expected {KEYS[name].expected}, got {text!r}")
+    section, _, last = name.rpartition(".")
+    with config.ignore_type():
+        (config[section] if section else config)[last] = value
+
+
+def override_all(config: Config, arguments: list[str]) -> None:
+    """Sets what the words of a command line say, --config.KEY=VALUE each.
+
+    Raises:
+        InputError: as `override`; a word says something else.
+    """
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, text = argument.partition("=")
+        key = flag.removeprefix("--config.")
+        if key == flag:
+            raise InputError(f"{argument}: no such option, see --help")
+        override(config, key, text if equals else next(rest, ""))
+
+
+def _value(text: str) -> Any:
+    """Returns the number, flag, tuple or dict that a text is, else the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return math.nan if text.lower() == "nan" else text
+
+
+def _fits(key: Key, value: Any) -> bool:
+    if value is None:
+        return key.default is None
+    if key.kind is float:
+        return _is_number(value) and key.fits(value)
+    if isinstance(value, bool) and key.kind is not bool:
+        return False
+    return isinstance(value, key.kind) and key.fits(value)
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the keys with a dot between sections; `layer_rates` is one value."""
+
+    found: dict[str, Any] = {}
+    for section, value in config.items():
+        if isinstance(value, dict):
+            found |= {f"{section}.{key}": inner for key, inner in value.items()}
+        else:
+            found[section] = value
+    return found
+
+
+def _unknown(name: str) -> str:
+    last = {key.rpartition(".")[2]: key for key in KEYS}
+    close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
+    hint = f", did you mean {last[close[0]]}?" if close else ""
+    return f"{name}: no such key{hint}"

@@ -12,8 +12,8 @@ from jaxsr import benchmark, models, processes
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import Network
+from jaxsr.training.config import Config
 from jaxsr.training.metric_log import MetricLog
-from jaxsr.training.workdir import Config
 
 
 def benchmark_names(config: Config) -> list[str]:

@@ -63,7 +63,7 @@ class Cadence:
     steps: int
     max_minutes: float | None = None
     log_every: int = 100
-    eval_every: int = 0
+    eval_every: int = 5_000
     checkpoint_every: int = 1000
     steps_per_dispatch: int = 1
 

@@ -4,12 +4,13 @@ channels.
 Images are in [0, 1].
 """
 
+import importlib
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, first_line
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -33,13 +34,31 @@ _LOSSES: dict[str, Loss] = {"mse": mse, "l1": l1, "charbonnier": charbonnier}
 
 
 def get_loss(name: str) -> Loss:
-    """Returns the loss of that name.
+    """Returns the loss of that name, or one of another package by its place.
+
+    Args:
+        name: "l1", "mse", "charbonnier" or "my_package.my_module:my_loss".
 
     Raises:
         InputError: no such loss; the message lists those that exist.
     """
-    if name not in _LOSSES:
+    if name in _LOSSES:
+        return _LOSSES[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
         raise InputError(
-            f"train.loss: unknown loss {name!r}, expected one of {', '.join(_LOSSES)}"
+            f"train.loss: unknown loss {name!r}, expected one of {', '.join(_LOSSES)}, "
+            "or package.module:function"
         )
-    return _LOSSES[name]
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"train.loss: {name!r} cannot be imported ({first_line(error)})"
+        ) from error
+
+
+def name_of(loss: Loss) -> str:
+    """Returns the name by which `get_loss` finds a function."""
+    place = f"{loss.__module__}:{getattr(loss, '__qualname__', type(loss).__name__)}"
+    return next((name for name, own in _LOSSES.items() if own is loss), place)

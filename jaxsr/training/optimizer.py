@@ -15,7 +15,7 @@ from jaxsr.errors import InputError
 def create_schedule(
     learning_rate: float,
     *,
-    schedule: str = "constant",
+    schedule: str = "halving",
     steps: int,
     halve_every: int = 200_000,
     decay_factor: float = 0.5,

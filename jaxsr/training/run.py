@@ -8,16 +8,17 @@ from typing import Any
 import jax
 from etils import epath
 
-from jaxsr import processes
+from jaxsr import models, processes
 from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
 from jaxsr.metrics import get_protocol
-from jaxsr.models import Network, fields_of, name_of
+from jaxsr.models import Network
 from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.config import Config, check_config
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
 from jaxsr.training.loop import Cadence, Ending, fit
-from jaxsr.training.losses import Loss, get_loss
+from jaxsr.training.losses import Loss, get_loss, name_of
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.optimizer import create_optimizer, create_schedule
@@ -28,7 +29,6 @@ from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import make_step
 from jaxsr.training.workdir import (
-    Config,
     Workdir,
     check_workdir,
     claim_workdir,
@@ -81,8 +81,7 @@ def train(
     Args:
         config: see `jaxsr.training.default_config`, where a config starts.
         workdir: the run's folder; default `runs/<config.name>`.
-        model: a network of your own, in place of `config.model`; see `jaxsr.models`
-            for what it has to be.
+        model: a network of your own, in place of `config.model`.
         loss: a loss of your own, in place of `config.train.loss`: `loss(sr, hr)` is a
             scalar, the mean over images `[N, H, W, C]` in [0, 1].
         source: training images of your own, in place of `config.data.train`.
@@ -94,6 +93,8 @@ def train(
     """
     with messages():
         config = _with_own_parts(config, model, loss, source)
+        if workdir is None and not config.name:
+            raise InputError("name: expected one, or a workdir, for the run's folder")
         workdir = epath.Path(workdir or f"runs/{config.name}")
         return _train(config, workdir, model, loss, source, command)
 
@@ -107,6 +108,7 @@ def _train(
     command: str,
 ) -> Trained:
     # Whatever can be wrong with the config is found before anything is written.
+    check_config(config)
     check_workdir(workdir, config)
     model = model or create_training_model(config)
     mesh = create_mesh(config.data.batch_size)
@@ -203,23 +205,19 @@ def _with_own_parts(
     So the run's folder tells what it holds, and is not continued with other parts.
     """
     config = config.copy_and_resolve_references()
+    config.unlock()
     if model is not None:
         if not isinstance(model, Network):
             raise InputError(
                 "model: expected a network, a subclass of jaxsr.models.Network, got "
                 f"{type(model).__name__}"
             )
-        config.model = {"name": name_of(model), **fields_of(model)}
+        config.model = {"name": models.name_of(model), **models.fields_of(model)}
     if loss is not None:
-        config.train.loss = _name(loss)
+        config.train.loss = name_of(loss)
     if source is not None:
         config.data.train = source.name
     return config
-
-
-def _name(thing: Any) -> str:
-    name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    return f"{thing.__module__}:{name}"
 
 
 def _start(config: Config, model: Network, state: TrainState) -> TrainState:

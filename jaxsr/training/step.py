@@ -20,9 +20,10 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxsr.imaging import imresize_jnp
 from jaxsr.models import Network
+from jaxsr.training.ema import update_ema
 from jaxsr.training.losses import Loss
 from jaxsr.training.mesh import DATA_AXIS
-from jaxsr.training.state import TrainState, update_ema
+from jaxsr.training.state import TrainState
 
 Batch = dict[str, jax.Array]
 # Of one step scalars, of several in one dispatch arrays [steps].
@@ -61,14 +62,14 @@ def make_step(
     optimizer: optax.GradientTransformation,
     loss: Loss,
     *,
-    ema_decay: float = 0.0,
+    ema_decay: float,
     supervision_weight: float = 1.0,
 ) -> Step:
     """Returns what each device does with its part of a batch, inside of shard_map.
 
     Args:
         loss: of the network's output, see `jaxsr.training.losses`.
-        ema_decay: see `update_ema`; matters only if the state has an average.
+        ema_decay: see `update_ema`; not used if the state has no average.
         supervision_weight: weight of each intermediate prediction's loss, for networks
             that have some (DRCN, LapSRN, MemNet).
     """
@@ -157,26 +158,3 @@ def map_steps(
         )(state, images)
 
     return jax.jit(steps, static_argnums=2, donate_argnums=0)
-
-
-def make_train_step(
-    model: Network,
-    optimizer: optax.GradientTransformation,
-    loss: Loss,
-    *,
-    mesh: Mesh,
-    ema_decay: float = 0.0,
-    supervision_weight: float = 1.0,
-) -> Step:
-    """Returns the compiled step on batches from the host: `map_step(make_step(...))`.
-
-    It consumes (donates) the state that it is given.
-    """
-    step = make_step(
-        model,
-        optimizer,
-        loss,
-        ema_decay=ema_decay,
-        supervision_weight=supervision_weight,
-    )
-    return map_step(step, mesh=mesh)

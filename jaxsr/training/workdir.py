@@ -23,9 +23,7 @@ from jaxsr.training.checkpoints import (
     lost_step,
     saved_steps,
 )
-
-# A ConfigDict, whose keys type checkers cannot know.
-Config = Any
+from jaxsr.training.config import Config, with_defaults
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +129,7 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
         return
     if not steps:
         _check_that_no_checkpoint_is_lost(workdir)
-    before, now = _read_json(path), json.loads(config.to_json())
+    before, now = _read_config(path), json.loads(config.to_json())
     changed = _recipe_changes(before, now)
     free = _free_keys(before, now, max(steps, default=0))
     for key, old, new in _differences(before, now):
@@ -232,14 +230,14 @@ def _keep_earlier_recipe(workdir: epath.Path, wanted: dict) -> None:
     path = workdir / "config.json"
     if not path.exists():
         return
-    changed = _recipe_changes(_read_json(path), wanted) - {"train.steps"}
+    changed = _recipe_changes(_read_config(path), wanted) - {"train.steps"}
     if not changed:
         return
     step = max(saved_steps(workdir), default=0)
     kept = workdir / f"config-until-step-{step}.json"
     if not kept.exists():  # several changes at one step: the first is what was done
         kept.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    before = _read_json(path)
+    before = _read_config(path)
     for key, old, new in _differences(before, wanted):
         if key in changed:
             _log.info("from step %d on %s=%r instead of %r", step, key, new, old)
@@ -263,7 +261,7 @@ def load_run(
     workdir = epath.Path(workdir)
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir}: no run of jaxsr here (no config.json)")
-    config = ConfigDict(_read_json(workdir / "config.json"))
+    config = ConfigDict(_read_config(workdir / "config.json"))
     model = create_model(config)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         steps = checkpoints.steps()
@@ -310,10 +308,10 @@ def _step_number(step: str | int) -> int:
         ) from None
 
 
-def _read_json(path: epath.Path) -> dict[str, Any]:
+def _read_config(path: epath.Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return with_defaults(json.loads(path.read_text(encoding="utf-8")))
+    except (AttributeError, ValueError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
 
 

@@ -1,7 +1,0 @@
-"""DRCN x4; recipes: paper (the default), cpu, sample. See configs/drcn.py."""
-
-from configs import drcn
-
-
-def get_config(recipe: str = "paper"):
-    return drcn.get_config(4, recipe or "paper")

@@ -1,7 +1,0 @@
-"""ESPCN x2; recipes: paper (the default), cpu, sample. See configs/espcn.py."""
-
-from configs import espcn
-
-
-def get_config(recipe: str = "paper"):
-    return espcn.get_config(2, recipe or "paper")

@@ -1,7 +1,0 @@
-"""MemNet x4; recipes: paper (the default), cpu, sample. See configs/memnet.py."""
-
-from configs import memnet
-
-
-def get_config(recipe: str = "paper"):
-    return memnet.get_config(4, recipe or "paper")

@@ -1,7 +1,0 @@
-"""MSRResNet x3; recipes: paper (the default), cpu, sample. See configs/msrresnet.py."""
-
-from configs import msrresnet
-
-
-def get_config(recipe: str = "paper"):
-    return msrresnet.get_config(3, recipe or "paper")

@@ -1,7 +1,0 @@
-"""MSRResNet x4; recipes: paper (the default), cpu, sample. See configs/msrresnet.py."""
-
-from configs import msrresnet
-
-
-def get_config(recipe: str = "paper"):
-    return msrresnet.get_config(4, recipe or "paper")

@@ -1,7 +1,0 @@
-"""RCAN x2; recipes: paper (the default), cpu, sample. See configs/rcan.py."""
-
-from configs import rcan
-
-
-def get_config(recipe: str = "paper"):
-    return rcan.get_config(2, recipe or "paper")

@@ -1,7 +1,0 @@
-"""SRCNN x4; recipes: paper (the default), cpu, sample. See configs/srcnn.py."""
-
-from configs import srcnn
-
-
-def get_config(recipe: str = "paper"):
-    return srcnn.get_config(4, recipe or "paper")

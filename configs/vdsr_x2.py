@@ -1,7 +1,0 @@
-"""VDSR x2; recipes: paper (the default), cpu, sample. See configs/vdsr.py."""
-
-from configs import vdsr
-
-
-def get_config(recipe: str = "paper"):
-    return vdsr.get_config(2, recipe or "paper")

@@ -1,7 +1,0 @@
-"""RCBAM-lite x4 as it is shipped. See configs/zoo/rcbam_lite.py."""
-
-from configs.zoo import rcbam_lite
-
-
-def get_config():
-    return rcbam_lite.get_config(4)

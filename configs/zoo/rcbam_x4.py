@@ -1,7 +1,0 @@
-"""RCBAM x4 for the zoo. See configs/zoo/rcbam.py."""
-
-from configs.zoo import rcbam
-
-
-def get_config():
-    return rcbam.get_config(4)
