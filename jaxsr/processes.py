@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import jax
@@ -36,6 +36,16 @@ _SAY_IF_ABANDONED = (
     "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
 )
 _witness: subprocess.Popen | None = None
+
+# Words in what JAX raises when it waits for a process that has gone.
+_SIGNS_OF_LOSS = (
+    "Gloo",
+    "NCCL",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "coordination service",
+    "heartbeat",
+)
 
 
 @contextlib.contextmanager
@@ -104,11 +114,12 @@ def connected(
     )
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if any(name in str(error) for name in ("Gloo", "NCCL", "UNAVAILABLE")):
+    except Exception as error:
+        lost_error = find_lost(error)
+        if lost_error is not None:
             raise OSError(
                 f"{who} lost another process, whose output says why "
-                f"({first_line(error)}); start all of them again, and they go on "
+                f"({first_line(lost_error)}); start all of them again, and they go on "
                 "from the last checkpoint"
             ) from error
         raise
@@ -186,6 +197,49 @@ def gather(value: Any) -> list[Any]:
     return [
         json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)
     ]
+
+
+def ask_first(function: Callable[[], Any]) -> Any:
+    """Returns in all processes what the function returns in the first one.
+
+    All have to call it; the others do not call the function.
+
+    Args:
+        function: returns what JSON can hold.
+
+    Raises:
+        InputError: it raised one, in the first process; so it is with an `OSError`.
+    """
+    answer = problem = None
+    if is_first():
+        try:
+            answer = function()
+        except InputError as error:
+            if jax.process_count() == 1:
+                raise
+            problem = "input", str(error)
+        except OSError as error:
+            if jax.process_count() == 1:
+                raise
+            problem = "system", str(error)
+    answer, problem = gather([answer, problem])[0]
+    if problem is not None:
+        kind, message = problem
+        raise InputError(message) if kind == "input" else OSError(message)
+    return answer
+
+
+def find_lost(error: BaseException) -> BaseException | None:
+    """Returns the error that says that another process was lost, if one is the cause of
+    what was raised."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, jax.errors.JaxRuntimeError) and any(
+            sign in str(seen) for sign in _SIGNS_OF_LOSS
+        ):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def wait_for_all() -> None:

@@ -1,6 +1,7 @@
 """train.py as people run it: real images, real checkpoints, real kills."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
+from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.workdir import load_run
 from jaxsr.weights import Weights
 
@@ -129,6 +131,31 @@ def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
     config.model.features = 8
     with pytest.raises(InputError, match="model.features=4, this config has 8"):
         train(config, tmp_path / "run")
+
+
+def test_train_refuses_a_workdir_in_which_another_run_trains(photos, tmp_path):
+    train(_config(photos, steps=1), tmp_path / "run")
+    with (
+        WorkdirLock(tmp_path / "run"),
+        pytest.raises(InputError, match=f"process {os.getpid()} on .* training there"),
+    ):
+        train(_config(photos), tmp_path / "run")
+    load_run(tmp_path / "run")
+    train(_config(photos), tmp_path / "run")
+
+
+def test_train_goes_on_with_a_lower_rate_and_clipping(photos, tmp_path):
+    config = _config(photos, steps=2)
+    train(config, tmp_path / "run")
+    config.train.steps = 4
+    config.optimizer.clip_norm = 1.0
+    config.schedule.learning_rate /= 2
+    with pytest.raises(InputError, match="change_recipe=True"):
+        train(config, tmp_path / "run")
+    config.train.change_recipe = True
+    train(config, tmp_path / "run")
+    assert load_run(tmp_path / "run")[3] == 4
+    assert (tmp_path / "run" / "config-until-step-2.json").exists()
 
 
 def test_train_starts_from_another_run_once(photos, tmp_path, caplog):

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Checkpoints:
         self._set_aside: list[int] = []
         if not read_only:
             # orbax reads these files at once, and they have to be what it expects.
-            self._set_aside = self._first_says(self._set_aside_without_scores)
+            self._set_aside = processes.ask_first(self._set_aside_without_scores)
         kept = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(
@@ -200,7 +200,7 @@ class Checkpoints:
             damage, state = self._restore_step(step, template)
             if state is not None:
                 if damaged and not self._read_only:
-                    self._first_says(lambda: [self._rename(bad) for bad in damaged])
+                    processes.ask_first(lambda: [self._rename(bad) for bad in damaged])
                     self._manager.reload()
                 return state
             _log.warning(
@@ -222,7 +222,7 @@ class Checkpoints:
     ) -> tuple[str | None, TrainState | None]:
         """Returns either what is wrong with a checkpoint, or the state in it."""
         folder = self._folder(step)
-        damage = self._first_says(lambda: digests.find_damage(folder))
+        damage = processes.ask_first(lambda: digests.find_damage(folder))
         if damage is not None:
             return damage, None
         error = state = None
@@ -235,12 +235,12 @@ class Checkpoints:
         error = next(filter(None, processes.gather(error)), None)
         if error is None:
             return None, state
-        if self._first_says(lambda: digests.has_digests(folder)):
+        if processes.ask_first(lambda: digests.has_digests(folder)):
             raise OSError(
                 f"{folder}: the files are whole, but cannot be read just now ({error})"
             )
         # Without digests: if all bytes can be read, and yet they are no checkpoint.
-        self._first_says(lambda: digests.read_all(folder))
+        processes.ask_first(lambda: digests.read_all(folder))
         return error, None
 
     def _read(self, step: int, template: TrainState) -> TrainState:
@@ -373,26 +373,14 @@ class Checkpoints:
             name = f"{step}.damaged-{number}"
         self._folder(step).rename(self._directory / name)
 
-    @staticmethod
-    def _first_says(function: Callable[[], Any]) -> Any:
-        """Returns in all processes what the first one finds; its OSError is raised."""
-        found = error = None
-        if processes.is_first():
-            try:
-                found = function()
-            except OSError as raised:
-                error = first_line(raised)
-        found, error = processes.gather([found, error])[0]
-        if error is not None:
-            raise OSError(error)
-        return found
-
     @contextlib.contextmanager
     def _reports_failed_writes(self) -> Iterator[None]:
         """Turns what orbax's storage raises, here or later, into one clear line."""
         try:
             yield
         except Exception as error:
+            if processes.find_lost(error) is not None:
+                raise  # nothing of the disk
             raise OSError(
                 f"{self._manager.directory}: a checkpoint cannot be written; those "
                 f"before it are kept ({first_line(error)})"

@@ -17,6 +17,7 @@ from jaxsr.models import Network
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.config import Config, check_config
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
+from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.loop import Cadence, Ending, fit
 from jaxsr.training.losses import Loss, get_loss, name_of
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
@@ -132,6 +133,7 @@ def _train(
     _log.info("LR images of %s: %s", source.name, source.lr_origin(config.model.scale))
 
     with contextlib.ExitStack() as resources:
+        lock = resources.enter_context(WorkdirLock(workdir))
         checkpoints = resources.enter_context(
             Checkpoints(workdir, keep=config.train.keep_checkpoints)
         )
@@ -157,6 +159,7 @@ def _train(
         )
         cadence = _cadence(config, pipeline)
 
+        lock.take()
         claim_workdir(workdir, config)
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
