@@ -7,13 +7,23 @@ _RESTARTS = range(0xD0, 0xD8)
 _START_OF_SCAN, _END = 0xDA, 0xD9
 # Read as pixels where pixels are missing, passed over where they are not.
 _NOISE = b"\x55\xa3\x1b\x68" * 64
-# One block too few leaves noise, of which nothing can be said from outside.
+# Narrower than two blocks: one too few leaves noise, which shows nothing.
 _NARROW = 32
 
 
 def looks_unfinished(width: int, corner: list[int]) -> bool:
-    """Returns whether a picture's last pixel may be one that libjpeg has made up."""
-    return width <= _NARROW or all(126 <= value <= 129 for value in corner)
+    """Returns whether a picture's last pixel may be one that libjpeg has made up.
+
+    Args:
+        width: of the picture.
+        corner: the pixel: gray, RGB or CMYK.
+    """
+    if width <= _NARROW or len(corner) == 4:
+        return True
+    # Chroma may be mixed with that of the row above; luma is the middle of its range.
+    weights = (0.299, 0.587, 0.114) if len(corner) == 3 else (1,)
+    luma = sum(w * value for w, value in zip(weights, corner, strict=True))
+    return 126 <= luma <= 130
 
 
 def fill_scans(content: bytes) -> bytes:
