@@ -15,7 +15,8 @@ from jaxsr import processes
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.errors import reports_input_errors
 from jaxsr.training import train
-from jaxsr.training.config import check_config, load_config, override_all
+from jaxsr.training.config import check_config
+from jaxsr.training.config_input import load_config, override_all
 from jaxsr.training.progress import messages
 
 

@@ -99,7 +99,7 @@ def run(options: argparse.Namespace, command: str) -> None:
 
 def _which(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Returns the spec of the network, and what it is expected to be."""
-    from jaxsr.training.config import load_config
+    from jaxsr.training.config_input import load_config
 
     expected = {"network": options.model, "scale": options.scale}
     if options.weights:

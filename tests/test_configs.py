@@ -23,10 +23,9 @@ from jaxsr.training.config import (
     KEYS,
     check_config,
     default_config,
-    load_config,
-    override,
     with_defaults,
 )
+from jaxsr.training.config_input import load_config, override
 from jaxsr.training.loop import Cadence
 from jaxsr.training.losses import get_loss
 from jaxsr.training.mesh import create_mesh, replicate, shard_batch

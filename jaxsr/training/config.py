@@ -1,27 +1,20 @@
-"""Every key that a config has: its default, what it may be, and how it is read.
+"""Every key that a config has: its default and what it may be.
 
 A section's keys are the arguments of the function named beside it, which documents
 them. `config.model` holds the fields of a network, which `jaxsr.models.create` checks.
 """
 
-import ast
 import dataclasses
 import difflib
 import math
 import re
-import runpy
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flax.traverse_util import unflatten_dict
 from ml_collections import ConfigDict, FieldReference
 
-from jaxsr.errors import InputError, first_line
-
-# What a locked ConfigDict says of a key that it has not.
-_LOCKED = re.compile(r'Key "(\w+)" does not exist and cannot be added')
+from jaxsr.errors import InputError
 
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
@@ -220,12 +213,12 @@ def check_config(config: Config) -> None:
     found = _flat(config.to_dict())
     for name in found:
         if name not in KEYS and not name.startswith("model."):
-            raise InputError(_unknown(name))
+            raise InputError(unknown_key(name))
     for name, key in KEYS.items():
         if name not in found:
             raise InputError(f"{name}: expected {key.expected}, found no such key")
         value = found[name]
-        if not _fits(key, value):
+        if not fits(key, value):
             or_none = " or None" if key.default is None else ""
             raise InputError(f"{name}: expected {key.expected}{or_none}, got {value!r}")
     if found["schedule.final_learning_rate"] > found["schedule.learning_rate"]:
@@ -247,82 +240,8 @@ def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     return unflatten_dict(defaults | _flat(values), sep=".")
 
 
-def load_config(spec: str) -> Config:
-    """Returns the config of "PATH" or "PATH:CHOICE", such as "configs/edsr.py:x4,cpu".
-
-    The file's function `get_config` is given the choice, if there is one.
-
-    Raises:
-        InputError: no such file, nothing of that choice, or the file cannot be run.
-    """
-    path, _, choice = spec.partition(":")
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such config file")
-    try:
-        get_config = runpy.run_path(path).get("get_config")
-        if get_config is None:
-            raise InputError("expected a function get_config, found none")
-        return get_config(*filter(None, [choice]))
-    except InputError as error:
-        raise InputError(f"{spec}: {error}") from error
-    except Exception as error:
-        # A file is a program, and can be wrong in as many ways.
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == path]
-        line = f", line {lines[-1]}" if lines else ""
-        message = first_line(error)
-        if key := _LOCKED.search(str(error)):
-            message = _unknown(key[1])
-        raise InputError(f"{path}{line}: {message}") from error
-
-
-def override(config: Config, name: str, text: str) -> None:
-    """Sets the key `name` ("train.steps") to what `text` says on a command line.
-
-    Raises:
-        InputError: there is no such key, or the text says nothing that it can be.
-    """
-    is_field = name.startswith("model.") and name.count(".") == 1
-    if name not in KEYS and not is_field:
-        raise InputError(_unknown(name))
-    kind = KEYS[name].kind if name in KEYS else None
-    value = text if kind is str else _value(text)
-    if name in KEYS:
-        if text == "None" and KEYS[name].default is None:
-            value = None
-        if not _fits(KEYS[name], value):
-            raise InputError(f"{name}: expected {KEYS[name].expected}, got {text!r}")
-    section, _, last = name.rpartition(".")
-    with config.ignore_type():
-        (config[section] if section else config)[last] = value
-
-
-def override_all(config: Config, arguments: list[str]) -> None:
-    """Sets what the words of a command line say, --config.KEY=VALUE each.
-
-    Raises:
-        InputError: as `override`; a word says something else.
-    """
-    rest = iter(arguments)
-    for argument in rest:
-        flag, equals, text = argument.partition("=")
-        key = flag.removeprefix("--config.")
-        if key == flag:
-            raise InputError(f"{argument}: no such option, see --help")
-        override(config, key, text if equals else next(rest, ""))
-
-
-def _value(text: str) -> Any:
-    """Returns the number, flag, tuple or dict that a text is, else the text."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return math.nan if text.lower() == "nan" else text
-
-
-def _fits(key: Key, value: Any) -> bool:
+def fits(key: Key, value: Any) -> bool:
+    """Returns whether a key can have a value."""
     if value is None:
         return key.default is None
     if key.kind is float:
@@ -344,7 +263,8 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _unknown(name: str) -> str:
+def unknown_key(name: str) -> str:
+    """Returns what to say of a key that there is not."""
     last = {key.rpartition(".")[2]: key for key in KEYS}
     close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
     hint = f", did you mean {last[close[0]]}?" if close else ""

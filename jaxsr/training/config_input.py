@@ -1,0 +1,90 @@
+"""Configs from what people write: files, and keys on a command line."""
+
+import ast
+import math
+import re
+import runpy
+import traceback
+from pathlib import Path
+from typing import Any
+
+from jaxsr.errors import InputError, first_line
+from jaxsr.training.config import KEYS, Config, fits, unknown_key
+
+# What a locked ConfigDict says of a key that it has not.
+_LOCKED = re.compile(r'Key "(\w+)" does not exist and cannot be added')
+
+
+def load_config(spec: str) -> Config:
+    """Returns the config of "PATH" or "PATH:CHOICE", such as "configs/edsr.py:x4,cpu".
+
+    The file's function `get_config` is given the choice, if there is one.
+
+    Raises:
+        InputError: no such file, nothing of that choice, or the file cannot be run.
+    """
+    path, _, choice = spec.partition(":")
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such config file")
+    try:
+        get_config = runpy.run_path(path).get("get_config")
+        if get_config is None:
+            raise InputError("expected a function get_config, found none")
+        return get_config(*filter(None, [choice]))
+    except InputError as error:
+        raise InputError(f"{spec}: {error}") from error
+    except Exception as error:
+        # A file is a program, and can be wrong in as many ways.
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == path]
+        line = f", line {lines[-1]}" if lines else ""
+        message = first_line(error)
+        if key := _LOCKED.search(str(error)):
+            message = unknown_key(key[1])
+        raise InputError(f"{path}{line}: {message}") from error
+
+
+def override(config: Config, name: str, text: str) -> None:
+    """Sets the key `name` ("train.steps") to what `text` says on a command line.
+
+    Raises:
+        InputError: there is no such key, or the text says nothing that it can be.
+    """
+    is_field = name.startswith("model.") and name.count(".") == 1
+    if name not in KEYS and not is_field:
+        raise InputError(unknown_key(name))
+    kind = KEYS[name].kind if name in KEYS else None
+    value = text if kind is str else _value(text)
+    if name in KEYS:
+        if text == "None" and KEYS[name].default is None:
+            value = None
+        if not fits(KEYS[name], value):
+            raise InputError(f"{name}: expected {KEYS[name].expected}, got {text!r}")
+    section, _, last = name.rpartition(".")
+    with config.ignore_type():
+        (config[section] if section else config)[last] = value
+
+
+def override_all(config: Config, arguments: list[str]) -> None:
+    """Sets what the words of a command line say, --config.KEY=VALUE each.
+
+    Raises:
+        InputError: as `override`; a word says something else.
+    """
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, text = argument.partition("=")
+        key = flag.removeprefix("--config.")
+        if key == flag:
+            raise InputError(f"{argument}: no such option, see --help")
+        override(config, key, text if equals else next(rest, ""))
+
+
+def _value(text: str) -> Any:
+    """Returns the number, flag, tuple or dict that a text is, else the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return math.nan if text.lower() == "nan" else text
