@@ -1,6 +1,7 @@
 """train.py as people run it: real images, real checkpoints, real kills."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 
 from configs import rcbam
 from jaxsr import models
+from jaxsr.data import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
@@ -95,6 +97,45 @@ def test_train_resumed_equals_unbroken(photos, tmp_path):
     train(_config(photos), tmp_path / "resumed")
     assert load_run(tmp_path / "resumed")[3] == 6
     _assert_same_parameters(tmp_path / "unbroken", tmp_path / "resumed")
+
+
+class _Mine(Source):
+    """Noise, as a source of images of one's own."""
+
+    name = "mine"
+
+    def __len__(self) -> int:
+        return 3
+
+    def image_name(self, index: int) -> str:
+        return f"noise{index}"
+
+    def hr(self, index: int) -> np.ndarray:
+        rng = np.random.default_rng(index)
+        return rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+
+
+def test_train_from_python_gives_what_it_made_and_says_what_it_does(tmp_path, capsys):
+    config = _config("div2k", steps=2)
+    run = train(config, tmp_path / "run", source=_Mine())
+    assert int(run.state.step) == 2
+    assert (run.model.scale, run.numbers) == (2, {})
+    jax.tree.map(
+        np.testing.assert_array_equal, run.variables, load_run(tmp_path / "run")[2]
+    )
+    assert "step 2/2: loss" in capsys.readouterr().err
+    # The folder says what is in it, and is not continued with other images.
+    with pytest.raises(InputError, match="data.train='mine', this config has 'div2k'"):
+        train(config, tmp_path / "run")
+    assert config.data.train == "div2k"
+    assert logging.getLogger("jaxsr").level == logging.NOTSET
+
+
+def test_train_needs_a_folder_or_a_name(photos):
+    config = _config(photos)
+    config.name = ""
+    with pytest.raises(InputError, match="^name: expected one, or a workdir"):
+        train(config)
 
 
 def test_train_reports_table_and_picture(photos, tmp_path, capsys):
