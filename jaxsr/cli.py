@@ -233,10 +233,11 @@ def _upscale(options: argparse.Namespace) -> int:
         max_megapixels=options.max_megapixels,
     )
     total = len(plan.pairs)
+    is_one_file = len(options.inputs) == 1 and not os.path.isdir(options.inputs[0])
     # disable=None: no bar where the output is not a terminal.
     for _, error in tqdm(results, total=total, unit="picture", disable=None):
         if error is not None:
-            if total == 1 and not failed:
+            if is_one_file:
                 raise error
             failed += 1
             tqdm.write(f"skipped: {error}", file=sys.stderr)

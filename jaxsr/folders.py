@@ -183,15 +183,16 @@ class _Search:
             else:
                 yield path, path.relative_to(self.top)
         if others:
-            self._pass_over(f"{folder}: {_count(others, 'file')} that are no images")
+            what = "file is no image" if others == 1 else "files are no images"
+            self._pass_over(f"{folder}: {others} {what}")
         yield from self._below(folder, folders)
 
     def _below(self, folder: Path, folders: list[Path]) -> Iterator[tuple[Path, Path]]:
         if not self.recursive:
             if folders:
+                what = "sub-folder" if len(folders) == 1 else "sub-folders"
                 self._pass_over(
-                    f"{folder}: {_count(len(folders), 'sub-folder')} "
-                    "(--recursive looks into them)"
+                    f"{folder}: {len(folders)} {what} (--recursive looks into them)"
                 )
             return
         # A link to a folder that also stands here itself comes second.
@@ -247,9 +248,6 @@ def _check_targets(plan: Plan, *, overwrite: bool, skip_existing: bool) -> None:
         if not (exists and skip_existing):
             kept.append((source, target))
     if skipped := len(plan.pairs) - len(kept):
-        plan.passed_over.append(f"{_count(skipped, 'picture')} with results already")
+        what = "picture with a result" if skipped == 1 else "pictures with results"
+        plan.passed_over.append(f"{skipped} {what} already")
     plan.pairs = kept
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -110,6 +110,36 @@ def test_upscale_unreadable_in_folder(photos, tmp_path, error_line):
     assert [path.name for path in out.iterdir()] == ["b.png"]
 
 
+def test_upscale_goes_on_and_says_what_it_left(photos, tmp_path, capsys):
+    write_image(photos / "deep" / "c.png", picture(6, 7, 4))
+    (photos / "deep" / "notes.txt").write_text("no picture")
+    (photos / "b.png").write_bytes(b"")
+    out = tmp_path / "v1.5"
+    command = ["upscale", str(photos), "-o", f"{out}/", "--scale", "2", *_BICUBIC]
+    assert main([*command, "--recursive", "--format", "jpg"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"passed over: {photos / 'deep'}: 1 file is no image",
+        f"skipped: {photos / 'b.png'}: expected a whole image file: empty",
+        f"skipped: {out / 'deep' / 'c.jpg'}: JPEG cannot hold transparency: write .png",
+    ]
+    assert [path.name for path in out.rglob("*")] == ["a.jpg"]
+
+    assert main([*command, "--skip-existing", "--format", "JPG"]) == 1
+    passed, skipped = capsys.readouterr().err.splitlines()[1:]
+    assert passed == "passed over: 1 picture with a result already"
+    assert skipped.startswith(f"skipped: {photos / 'b.png'}: ")
+    assert main([*command, "--format", "gif"]) == 2
+    assert "--format: expected one of" in capsys.readouterr().err
+
+
+def test_upscale_megapixels(photos, tmp_path, error_line):
+    command = ["upscale", str(photos / "a.png"), "-o", str(tmp_path / "out")]
+    options = ["--scale", "2", *_BICUBIC, "--max-megapixels", "0.00001"]
+    assert main([*command, *options]) == 2
+    assert "raise --max-megapixels" in error_line()
+
+
 def test_upscale_unreadable_file(tmp_path, error_line):
     fake = tmp_path / "fake.png"
     fake.write_text("no picture")

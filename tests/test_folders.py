@@ -1,7 +1,10 @@
 """Files and folders of pictures: which are read, where results go, what is skipped."""
 
+import os
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.folders import plan_files, upscale_files
@@ -10,8 +13,9 @@ from jaxsr.inference import Upscaler
 from jaxsr.models import create
 
 
-def picture(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+def picture(*shape: int, levels: int = 256) -> np.ndarray:
+    image = np.random.default_rng(0).integers(0, levels, shape)
+    return image.astype(np.uint8 if levels <= 256 else np.uint16)
 
 
 def bicubic() -> Upscaler:
@@ -73,3 +77,176 @@ def test_upscale_files_goes_on(photos, tmp_path):
     assert isinstance(results[0][1], InputError) and results[1][1] is None
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
     assert read_image(tmp_path / "out" / "b.png").shape == (8, 10, 3)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Photos in folders, with what lies about between them."""
+    top = tmp_path / "photos"
+    for name in ("a.png", "holiday/b.jpg", "holiday/sea/c.png"):
+        write_image(top / name, picture(4, 5, 3))
+    (top / "papers").mkdir()
+    (top / "papers" / "letter.txt").write_text("no picture")
+    (top / "empty").mkdir()
+    return top
+
+
+def names(plan, out):
+    return [target.relative_to(out).as_posix() for _, target in plan.pairs]
+
+
+def test_plan_files_recursive_keeps_places(tree, tmp_path):
+    out = tmp_path / "out"
+    plan = plan_files([tree], out, recursive=True)
+    assert names(plan, out) == ["a.png", "holiday/b.jpg", "holiday/sea/c.png"]
+    assert plan.passed_over == [f"{tree / 'papers'}: 1 file is no image"]
+    flat = plan_files([tree], out)
+    assert names(flat, out) == ["a.png"]
+    assert flat.passed_over == [f"{tree}: 3 sub-folders (--recursive looks into them)"]
+    list(upscale_files(bicubic(), plan.pairs))
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "holiday"]
+    assert read_image(out / "holiday" / "sea" / "c.png").shape == (8, 10, 3)
+
+
+def test_plan_files_links_in_a_circle(tree, tmp_path):
+    (tree / "holiday" / "up").symlink_to(tree)
+    (tree / "again").symlink_to(tree / "holiday")
+    (tree / "self.png").symlink_to("self.png")
+    (tree / "gone.png").symlink_to("nowhere.png")
+    (tree / "folder.png").mkdir()
+    os.mkfifo(tree / "pipe.png")
+    plan = plan_files([tree], tmp_path / "out", recursive=True)
+    assert names(plan, tmp_path / "out") == [
+        "a.png",
+        "holiday/b.jpg",
+        "holiday/sea/c.png",
+    ]
+    for name in ("holiday/up", "again", "self.png", "gone.png", "pipe.png"):
+        assert any(line.startswith(f"{tree / name}: ") for line in plan.passed_over)
+
+
+def test_plan_files_results_within_the_folder(tree):
+    out = tree / "results"
+    write_image(out / "old.png", picture(3, 3, 3))
+    plan = plan_files([tree], out, recursive=True)
+    assert len(plan.pairs) == 3
+    assert f"{out}: the folder for the results" in plan.passed_over
+
+
+def test_plan_files_existing_results(tree, tmp_path):
+    out = tmp_path / "out"
+    write_image(out / "holiday" / "b.jpg", picture(3, 3, 3))
+    with pytest.raises(InputError, match="b.jpg exists already: .* --skip-existing"):
+        plan_files([tree], out, recursive=True)
+    plan = plan_files([tree], out, recursive=True, skip_existing=True)
+    assert names(plan, out) == ["a.png", "holiday/sea/c.png"]
+    assert "1 picture with a result already" in plan.passed_over
+    assert len(plan_files([tree], out, recursive=True, overwrite=True).pairs) == 3
+
+
+def test_plan_files_format(tree, tmp_path):
+    out = tmp_path / "out"
+    plan = plan_files([tree], out, recursive=True, suffix=".webp")
+    assert names(plan, out) == ["a.webp", "holiday/b.webp", "holiday/sea/c.webp"]
+    write_image(tree / "a.bmp", picture(4, 5, 3))
+    with pytest.raises(InputError, match="both .* would be written"):
+        plan_files([tree], out, suffix=".webp")
+    with pytest.raises(InputError, match="big.png: expected a name in .webp"):
+        plan_files([tree / "a.png"], tmp_path / "big.png", suffix=".webp")
+
+
+def test_plan_files_dots_in_names(photos, tmp_path):
+    out = tmp_path / "v1.5"
+    pairs = [(photos / "a.png", out / "a.png")]
+    assert plan_files([photos / "a.png"], f"{out}/").pairs == pairs
+    with pytest.raises(InputError, match="or a / after the name of a folder"):
+        plan_files([photos / "a.png"], out)
+
+
+def save(path, image, kind="PNG"):
+    Image.fromarray(image).save(path, format=kind)
+
+
+@pytest.mark.parametrize(
+    "name, image, message",
+    [
+        ("m.jpg", picture(4, 5, 4), "m.jpg: JPEG cannot hold transparency"),
+        ("m.bmp", picture(4, 5, 4), "m.bmp: BMP cannot hold transparency"),
+        ("m.webp", np.zeros((8200, 1, 3), np.uint8), "cannot hold 2x16400 pixels"),
+        ("m.jpg", picture(4, 5, levels=2**16), "m.jpg: JPEG would lose .* 16 bits"),
+        ("m.bmp", picture(4, 5, levels=2**16), "m.bmp: BMP would lose .* 16 bits"),
+    ],
+)
+def test_upscale_files_refuses_before(photos, tmp_path, name, image, message):
+    save(photos / name, image)
+
+    class Enlarger:
+        scale = 2
+
+        def __call__(self, image):
+            assert image.shape == (4, 5, 3), "nothing else is to be computed"
+            return image.repeat(2, axis=0).repeat(2, axis=1)
+
+    pairs = plan_files([photos], tmp_path / "out").pairs
+    errors = [error for _, error in upscale_files(Enlarger(), pairs)]
+    (error,) = filter(None, errors)
+    with pytest.raises(InputError, match=message):
+        raise error
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("stem", ["m" * 251, "\u7d75" * 83 + "mm"])
+def test_upscale_files_longest_names(photos, tmp_path, stem):
+    # 255 bytes with the suffix: as long as names can be, and with .webp too long.
+    write_image(photos / f"{stem}.png", picture(4, 5, 3))
+    pairs = plan_files([photos], tmp_path / "out").pairs
+    assert all(error is None for _, error in upscale_files(bicubic(), pairs))
+    assert (tmp_path / "out" / f"{stem}.png").is_file()
+
+    pairs = plan_files([photos], tmp_path / "webp", suffix=".webp").pairs
+    errors = [error for _, error in upscale_files(bicubic(), pairs)]
+    assert [error is None for error in errors] == [True, True, False]
+    assert "cannot be written: File name too long" in str(errors[-1])
+
+
+def test_upscale_files_name_of_a_folder(photos, tmp_path):
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    pairs = plan_files([photos], tmp_path / "out", overwrite=True).pairs
+    errors = [error for _, error in upscale_files(bicubic(), pairs)]
+    assert "expected the name of a file, got a folder's" in str(errors[0])
+    assert errors[1] is None
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 9")]
+)
+def test_upscale_files_out_of_memory(photos, tmp_path, error):
+    class Greedy:
+        scale = 2
+
+        def __call__(self, image):
+            raise error
+
+    pairs = plan_files([photos], tmp_path / "out").pairs
+    errors = [str(error) for _, error in upscale_files(Greedy(), pairs)]
+    assert len(errors) == 2
+    assert "a.png: not enough memory to enlarge 5x4 pixels: pass a smaller" in errors[0]
+
+
+def test_upscale_files_metadata(photos, tmp_path):
+    exif = Image.Exif()
+    exif[271] = "Maker"
+    image = Image.fromarray(picture(4, 5, 3))
+    image.save(photos / "a.png", exif=exif, dpi=(300, 300))
+    for strip in (False, True):
+        pairs = plan_files([photos], tmp_path / f"{strip}").pairs
+        list(upscale_files(bicubic(), pairs, strip=strip))
+        with Image.open(tmp_path / f"{strip}" / "a.png") as result:
+            assert ("dpi" in result.info) != strip
+            assert (271 in result.getexif()) != strip
+
+
+def test_upscale_files_limit(photos, tmp_path):
+    pairs = plan_files([photos], tmp_path / "out").pairs
+    results = list(upscale_files(bicubic(), pairs, max_megapixels=1e-6))
+    assert all("megapixels" in str(error) for _, error in results)
