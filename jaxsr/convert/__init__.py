@@ -1,10 +1,11 @@
 """Published weights of other projects, turned into those of jaxsr's networks.
 
-    name, fields, variables = from_torch(torch.load(...), "edsr-pytorch/edsr")
     convert(["EDSR_x2.pt"]).save("edsr_x2.safetensors")
+    name, fields, variables = from_torch(torch.load(...), "edsr-pytorch/edsr")
 
 A family is a repository and one of its networks, see `list_families()`; the repository
-alone ("edsr-pytorch") will do, since the keys tell which network it is. PyTorch is not
+alone ("edsr-pytorch") will do, since the keys tell which network it is, and mostly
+nothing need be said: names and shapes show the family (`recognise`). PyTorch is not
 needed: `read_checkpoint` reads its files, and never runs code from them.
 """
 
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxsr.convert import matconvnet, pytorch
-from jaxsr.convert.checkpoint_file import read_checkpoint
+from jaxsr.convert.checkpoint_file import read_arrays, read_checkpoint
 from jaxsr.convert.mapping import Arrays, apply_plan
+from jaxsr.convert.recognition import FAMILIES, choose_part, fits, plan_of, recognise
 from jaxsr.errors import InputError
 from jaxsr.models import create
 from jaxsr.weights import Weights
@@ -30,12 +32,9 @@ __all__ = [
 ]
 
 
-_FAMILIES = pytorch.FAMILIES | matconvnet.FAMILIES
-
-
 def list_families() -> list[str]:
     """Returns the names that the importers know, sorted."""
-    return sorted(_FAMILIES)
+    return sorted(FAMILIES)
 
 
 def from_torch(
@@ -50,7 +49,8 @@ def from_torch(
     original does.
 
     Args:
-        state_dict: key -> array or tensor, as the repository names and lays them out.
+        state_dict: key -> array or tensor, as the repository names and lays them out,
+            behind whatever prefix and among whatever else.
         family: one of `list_families()` by a PyTorch repository, or that repository.
         scale: what the weights are for. Some serve any scale and need it; others show
             it, and then it is only checked.
@@ -60,7 +60,7 @@ def from_torch(
         InputError: unknown family; keys that are missing, unknown or misshapen (all are
             listed); weights of another scale.
     """
-    arrays = pytorch.strip_prefixes(state_dict)
+    arrays = pytorch.to_numpy(state_dict)
     family = _find_family(family, arrays, pytorch.FAMILIES)
     return _convert(arrays, family, scale, fields)
 
@@ -77,7 +77,7 @@ def from_matconvnet(
     of stages from different files, `[stage0, stage1]`.
     """
     files = [arrays] if isinstance(arrays, Mapping) else arrays
-    arrays = matconvnet.join_stages([matconvnet.restore_axes(file) for file in files])
+    arrays = matconvnet.join_stages(files)
     family = _find_family(family, arrays, matconvnet.FAMILIES)
     return _convert(arrays, family, scale, fields)
 
@@ -105,18 +105,15 @@ def convert(
         InputError: the file cannot be read, does not fit the family, or fits none or
             several.
     """
-    if family is not None and not _members(family, _FAMILIES):
-        raise _unknown_family(family, _FAMILIES)
+    if family is not None and not _members(family, FAMILIES):
+        raise _unknown_family(family, FAMILIES)
     paths = [Path(path) for path in paths]
-    files = [read_checkpoint(path) for path in paths]
+    files = [read_arrays(path) for path in paths]
     try:
-        family = family or _recognise(files)
-        of_torch = _members(family, pytorch.FAMILIES)
-        prepare = pytorch.strip_prefixes if of_torch else matconvnet.restore_axes
-        arrays = matconvnet.join_stages([prepare(arrays) for arrays in files])
-        if len(paths) > 1 and not _members(family, matconvnet.CASCADES):
+        arrays = matconvnet.join_stages(files)
+        if len(paths) > 1 and family and not _members(family, matconvnet.CASCADES):
             raise InputError(f"{family} is one file, got {len(paths)}")
-        family = _find_family(family, arrays, _FAMILIES)
+        family = _find_family(family, arrays, FAMILIES)
         name, held, variables = _convert(arrays, family, scale, fields)
     except InputError as error:
         raise InputError(f"{' '.join(map(str, paths))}: {error}") from None
@@ -130,79 +127,69 @@ def convert(
     return Weights(name, held, variables, origin)
 
 
-def recognise(files: Sequence[Arrays]) -> list[str]:
-    """Returns the families whose names and shapes the arrays of the files have."""
-    found = []
-    for families, prepare in (
-        (pytorch.FAMILIES, pytorch.strip_prefixes),
-        (matconvnet.FAMILIES, matconvnet.restore_axes),
-    ):
-        try:
-            arrays = matconvnet.join_stages([prepare(arrays) for arrays in files])
-        except InputError:
-            continue
-        found += [family for family in families if _names_fit(family, arrays)]
-    return sorted(found)
-
-
-def _recognise(files: Sequence[Arrays]) -> str:
-    found = recognise(files)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"its names are those of {' and '.join(found)}: say which (--from)"
-        )
-    raise InputError(
-        "its names are those of no family that jaxsr knows; say which it should be "
-        f"(--from), to hear what differs: {', '.join(list_families())}"
-    )
-
-
 def _convert(
     arrays: Arrays, family: str, scale: int | None, fields: Mapping[str, Any] | None
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    arrays = choose_part(family, arrays)
     try:
-        plan = _FAMILIES[family](arrays, scale)
+        plan = FAMILIES[family](arrays, scale)
         chosen = dict(fields or {})
         if fixed := sorted({"scale", "dtype"} & set(chosen)):
             raise InputError(f"{fixed[0]} is no field to choose here")
         plan.fields |= chosen
         fields, variables = apply_plan(plan)
     except InputError as error:
-        others = [name for name in list_families() if _names_fit(name, arrays)]
-        hint = f"; its keys are those of {' and '.join(others)}"
-        raise InputError(
-            f"not {family}: {error}{hint if others and family not in others else ''}"
-        ) from None
+        plan = plan_of(family, arrays, scale)
+        if plan and fits(plan):  # the right family: something else is wrong
+            raise InputError(f"{family}: {error}") from None
+        if plan:  # what differs says more than that a scale is missing
+            try:
+                apply_plan(plan)
+            except InputError as listed:
+                error = listed
+        others = [name for name in recognise(arrays) if not _same(name, family)]
+        hint = f"; its keys are those of {' and '.join(others)}" if others else ""
+        raise InputError(f"not {family}: {error}{hint}") from None
     return plan.network, fields, variables
 
 
-def _names_fit(family: str, arrays: Arrays) -> bool:
-    """Whether all keys are there that the family has, and no other."""
-    for scale in (None, 2):  # weights that show their scale, and those that need one
-        try:
-            plan = _FAMILIES[family](arrays, scale)
-        except InputError:
-            continue
-        return not plan.missing() and not plan.unknown()
-    return False
+def _same(family: str, other: str) -> bool:
+    return FAMILIES[family] is FAMILIES[other]
 
 
-def _find_family(family: str, arrays: Arrays, known: Iterable[str]) -> str:
-    """Returns the family, or for a repository its network with these keys."""
-    members = _members(family, known)
+def _find_family(family: str | None, arrays: Arrays, known: Iterable[str]) -> str:
+    """Returns the family, or for a repository (or None) the one with these keys."""
+    members = sorted(known) if family is None else _members(family, known)
     if not members:
-        raise _unknown_family(family, known)
+        raise _unknown_family(str(family), known)
     if len(members) == 1:
         return members[0]
-    fitting = [name for name in members if _names_fit(name, arrays)]
-    if len(fitting) != 1:
+    recognised = recognise(arrays)
+    fitting = [
+        name for name in members if any(_same(name, other) for other in recognised)
+    ]
+    if family is None and len(recognised) == 1:
+        return recognised[0]
+    if family is not None and len(fitting) == 1:
+        return fitting[0]
+    if family is None and recognised:
         raise InputError(
-            f"which network of {family}? expected the keys of one of "
-            f"{', '.join(members)}; say which, to hear what differs"
+            f"its names are those of {' and '.join(recognised)}: say which (--from)"
         )
-    return fitting[0]
+    if family is None:
+        raise InputError(
+            "its names are those of no family that jaxsr knows; say which it should be "
+            f"(--from), to hear what differs: {', '.join(members)}"
+        )
+    if recognised and not fitting:
+        raise InputError(
+            f"no network of {family} ({', '.join(members)}): its keys are those of "
+            f"{' and '.join(recognised)}"
+        )
+    raise InputError(
+        f"which network of {family}? expected the keys of one of "
+        f"{', '.join(members)}; say which, to hear what differs"
+    )
 
 
 def _members(family: str, known: Iterable[str]) -> list[str]:

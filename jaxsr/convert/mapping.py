@@ -81,21 +81,11 @@ def apply_plan(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         InputError: keys are missing, unknown or of the wrong shape: all are listed.
     """
     arrays, fields = plan.arrays, dict(plan.fields)
-    variables = abstract_variables(create(plan.network, **fields))
-    targets = {path: leaf.shape for path, leaf in by_name(variables["params"]).items()}
-    shapes = dict(plan.consumed)
-    for path, (key, layout) in plan.sources.items():
-        padded = targets[path] + (1,) * (len(layout) - len(targets[path]))
-        shapes[key] = tuple(padded[layout.index(i)] for i in range(len(layout)))
-    wrong = [
-        f"{key} {_shape(arrays[key].shape)} instead of {_shape(shapes[key])}"
-        for key in sorted(arrays.keys() & shapes.keys())
-        if arrays[key].shape != shapes[key]
-    ]
+    targets = _targets(plan)
     problems = [
         _listing("missing", plan.missing()),
         _listing("unknown", plan.unknown()),
-        _listing("misshapen", wrong),
+        _listing("misshapen", misshapen(plan)),
     ]
     if any(problems):
         raise InputError(
@@ -118,6 +108,25 @@ def apply_plan(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     if broken:
         raise InputError(_listing("not finite", broken))
     return fields, {"params": unflatten_dict(params, sep="/")}
+
+
+def misshapen(plan: Plan) -> list[str]:
+    """Returns what is said of each array that has not the shape that it must have."""
+    targets, shapes = _targets(plan), dict(plan.consumed)
+    for path, (key, layout) in plan.sources.items():
+        padded = targets[path] + (1,) * (len(layout) - len(targets[path]))
+        shapes[key] = tuple(padded[layout.index(i)] for i in range(len(layout)))
+    return [
+        f"{key} {_shape(plan.arrays[key].shape)} instead of {_shape(shapes[key])}"
+        for key in sorted(plan.arrays.keys() & shapes.keys())
+        if plan.arrays[key].shape != shapes[key]
+    ]
+
+
+def _targets(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each of the network's parameters."""
+    variables = abstract_variables(create(plan.network, **plan.fields))
+    return {path: leaf.shape for path, leaf in by_name(variables["params"]).items()}
 
 
 def choose_scale(asked: int | None, held: int | None) -> int:

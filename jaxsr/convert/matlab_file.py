@@ -1,73 +1,58 @@
 """Reads the arrays of a MATLAB file, MatConvNet's networks among them."""
 
-from collections.abc import Iterator
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from jaxsr.convert import matlab_child
 from jaxsr.errors import InputError
 
 
-def read_mat(path: Path) -> dict[str, np.ndarray]:
+def read_mat(path: Path, *, largest: int) -> dict[str, np.ndarray]:
     """Returns the numeric arrays of a `.mat` file up to version 7, by name.
 
     Fields and cells are reached by points, `model.weight.0`; the parameters of a
     MatConvNet DAG network have the names that it gives them, `input_conv_f`. MATLAB
     drops trailing dimensions of size 1, so a `[3, 3, 64, 1]` kernel has three here.
 
+    Args:
+        path: of the file.
+        largest: bytes that it may take when unpacked.
+
     Raises:
-        InputError: damaged, or SciPy is not installed.
+        InputError: damaged, too large, or SciPy is not installed.
     """
-    try:
-        import scipy.io
-    except ImportError:
-        raise InputError(
-            f"{path}: MATLAB files need SciPy: pip install scipy"
-        ) from None
-    try:
-        content = scipy.io.loadmat(path)
-    except Exception as error:  # SciPy documents none of what a damaged file raises
-        raise InputError(
-            f"{path}: damaged or cut short, expected a whole MATLAB file "
-            f"({type(error).__name__})"
-        ) from None
-    arrays = {}
-    for name, value in content.items():
-        if not name.startswith("__"):
-            arrays |= _flatten(name, value)
-    return arrays
-
-
-def _flatten(name: str, value: Any) -> dict[str, np.ndarray]:
-    if not isinstance(value, np.ndarray):
-        return {}
-    if value.dtype.names is None and value.dtype != object:
-        return {name: value} if value.dtype.kind in "biuf" else {}
-    parameters = _dag_parameters(value)
-    if parameters:
-        return parameters
-    arrays = {}
-    for label, child in _children(value):
-        arrays |= _flatten(f"{name}.{label}", child)
-    return arrays
-
-
-def _children(value: np.ndarray) -> Iterator[tuple[str, Any]]:
-    for i, element in enumerate(value.flat):
-        index = [str(i)] if value.size > 1 or value.dtype.names is None else []
-        if value.dtype.names is None:
-            yield ".".join(index), element
-            continue
-        for field in value.dtype.names:
-            yield ".".join([*index, field]), element[field]
-
-
-def _dag_parameters(value: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns a DAG network's `params`, a struct array of names and values; or {}."""
-    if "params" not in (value.dtype.names or ()) or value.size != 1:
-        return {}
-    params = value["params"].flat[0]
-    if not {"name", "value"} <= set(params.dtype.names or ()):
-        return {}
-    return {str(entry["name"].flat[0]): entry["value"] for entry in params.flat}
+    if importlib.util.find_spec("scipy") is None:
+        raise InputError(f"{path}: MATLAB files need SciPy: pip install scipy")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "arrays.npz")
+        run = subprocess.run(
+            [sys.executable, "-I", matlab_child.__file__, path.absolute(), out]
+            + [str(largest)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            # Threads of a linear algebra library would take address space each.
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        if run.returncode:
+            *_, why = run.stderr.strip().splitlines() or [""]
+            # An exception's name; nothing where the reader crashed.
+            cause = why.partition(":")[0].rpartition(".")[2] or "its reader crashed"
+            if cause == "MemoryError":
+                raise InputError(
+                    f"{path}: unpacks to more than the {largest / 1e9:.3g} GB that are "
+                    "allowed for weights, or says so by a wrong byte"
+                )
+            raise InputError(
+                f"{path}: damaged or cut short, expected a whole MATLAB file "
+                f"({cause if run.returncode > 0 else 'its reader crashed'})"
+            )
+        with np.load(out, allow_pickle=False) as arrays:
+            return {str(name): arrays[str(i)] for i, name in enumerate(arrays["names"])}

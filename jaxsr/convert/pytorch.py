@@ -392,26 +392,12 @@ def _daitao_san(arrays: Arrays, scale: int | None) -> Plan:
     return plan
 
 
-def strip_prefixes(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns the state dict as arrays, without what wrappers put before every key.
-
-    `torch.nn.DataParallel` adds `module.`, EDSR-PyTorch's `Model` adds `model.`.
-    """
-    arrays = {key: _to_numpy(value) for key, value in state_dict.items()}
-    while prefix := next(
-        (
-            prefix
-            for prefix in ("module.", "model.")
-            if arrays and all(key.startswith(prefix) for key in arrays)
-        ),
-        None,
-    ):
-        arrays = {key.removeprefix(prefix): value for key, value in arrays.items()}
-    return arrays
+def to_numpy(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Takes arrays, and tensors on any device, with or without gradients."""
+    return {key: _to_numpy(value) for key, value in state_dict.items()}
 
 
 def _to_numpy(value: Any) -> np.ndarray:
-    """Takes arrays, and tensors on any device, with or without gradients."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().float()  # NumPy has no bfloat16
     return np.asarray(value)

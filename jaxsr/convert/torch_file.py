@@ -8,6 +8,7 @@ training checkpoint beside other things, or belong to a whole pickled module.
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,15 +22,23 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
 
 
-def read_zip(path: Path) -> dict[str, np.ndarray]:
+# Takes what a pickle held, and the file's path for messages.
+Select = Callable[[Any, Path], dict[str, Tensor]]
+
+
+def read_zip(path: Path, select: Select) -> dict[str, np.ndarray]:
     """Returns the weights in a zip archive by `torch.save`.
+
+    Args:
+        path: of the file.
+        select: which of its tensors, `choose_weights` or `flatten`.
 
     Raises:
         InputError: no such archive, damaged, or more than tensors in it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read_archive(archive, path)
+            return _read_archive(archive, path, select)
     except InputError:
         raise
     except Exception as error:  # zipfile documents only some of what damage raises
@@ -38,7 +47,9 @@ def read_zip(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _read_archive(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]:
+def _read_archive(
+    archive: zipfile.ZipFile, path: Path, select: Select
+) -> dict[str, np.ndarray]:
     entries = {entry.filename: entry for entry in archive.infolist()}
     pickles = [name for name in entries if name.partition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
@@ -61,7 +72,7 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]
     with archive.open(pickles[0]) as file:
         content, _ = _unpickle(file, path)
     arrays = {}
-    for key, tensor in _weights(content, path).items():
+    for key, tensor in select(content, path).items():
         name = f"{folder}data/{tensor.key}"
         if name not in entries:
             raise InputError(f"{path}: damaged, the entry {name!r} is missing")
@@ -69,8 +80,10 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> dict[str, np.ndarray]
     return arrays
 
 
-def read_legacy(path: Path) -> dict[str, np.ndarray]:
+def read_legacy(path: Path, select: Select) -> dict[str, np.ndarray]:
     """Returns the weights in a container by `torch.save` before PyTorch 1.6.
+
+    See `read_zip`.
 
     Raises:
         InputError: no such container, damaged, or more than tensors in it.
@@ -98,7 +111,7 @@ def read_legacy(path: Path) -> dict[str, np.ndarray]:
                 )
             buffers[key] = file.read(length)
     arrays = {}
-    for key, tensor in _weights(content, path).items():
+    for key, tensor in select(content, path).items():
         if tensor.key not in buffers:
             raise InputError(f"{path}: damaged, the storage {tensor.key!r} is missing")
         arrays[key] = _read_tensor(tensor, buffers[tensor.key], path)
@@ -129,24 +142,61 @@ def _read_tensor(tensor: Tensor, buffer: bytes, path: Path) -> np.ndarray:
         raise InputError(f"{path}: damaged, the file {error}") from None
 
 
-def _weights(content: Any, path: Path) -> dict[str, Tensor]:
-    """Returns the state dict that `content` is, or holds under one of its names.
+def choose_weights(content: Any, path: Path) -> dict[str, Tensor]:
+    """Returns the one state dict that `content` is or holds, however deep.
 
-    A training checkpoint that holds `params` and their moving average `params_ema`
-    (BasicSR) gives the average: it is what BasicSR itself validates with.
+    Numbers beside it (`loss`) and the state of an optimiser are left out. A training
+    checkpoint that holds `params` and their moving average `params_ema` (BasicSR) gives
+    the average: it is what BasicSR itself validates with.
     """
-    found = _state_dict(content)
-    if not found and isinstance(content, dict):
-        held = {name: _state_dict(value) for name, value in content.items()}
-        held = {name: tensors for name, tensors in held.items() if tensors}
-        if set(held) == {"params", "params_ema"}:
-            del held["params"]
-        if len(held) > 1:
-            names = ", ".join(sorted(map(str, held)))
-            raise InputError(f"{path}: expected one set of weights, got {names}")
-        found = next(iter(held.values()), {})
+    found = {
+        name: tensors
+        for name, tensors in _state_dicts(content).items()
+        if len(tensors) > 1 or not name
+    }
+    likely = {name: t for name, t in found.items() if any(map(_is_parameter, t))}
+    found = likely or found or _state_dicts(content)
+    if set(found) == {"params", "params_ema"}:
+        del found["params"]
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: expected one set of weights, got {', '.join(sorted(found))}"
+        )
     if not found:
         raise InputError(f"{path}: expected tensors by name, found none")
+    return next(iter(found.values()))
+
+
+def _is_parameter(name: str) -> bool:
+    return name.rpartition(".")[2] in ("weight", "bias")
+
+
+def flatten(content: Any, path: Path) -> dict[str, Tensor]:
+    """Returns all tensors in `content` by their paths, "state_dict.head.weight"."""
+    found = {
+        f"{prefix}.{name}" if prefix else name: tensor
+        for prefix, tensors in _state_dicts(content).items()
+        for name, tensor in tensors.items()
+    }
+    if not found:
+        raise InputError(f"{path}: expected tensors by name, found none")
+    return found
+
+
+def _state_dicts(content: Any) -> dict[str, dict[str, Tensor]]:
+    """Returns by its path each container in `content` that has tensors of its own."""
+    found: dict[str, dict[str, Tensor]] = {}
+    waiting: list[tuple[str, Any]] = [("", content)]
+    seen: set[int] = set()
+    for name, value in waiting:
+        if id(value) in seen:  # a file could hold a container that contains itself
+            continue
+        seen.add(id(value))
+        if tensors := _state_dict(value):
+            found[name] = tensors
+        if isinstance(value, dict | list | tuple):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{name}.{k}" if name else str(k), v) for k, v in items]
     return found
 
 

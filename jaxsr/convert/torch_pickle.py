@@ -71,6 +71,13 @@ class Inert(metaclass=_NeverCalled):
         """Drops the items of pickled list subclasses."""
 
 
+class _Dropped(_NeverCalled):
+    """Of classes that may be called: the result is an object that does nothing."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return Inert.__new__(Inert)
+
+
 class _StateDict(dict):
     """`collections.OrderedDict`, less the attributes that state dicts carry."""
 
@@ -185,10 +192,6 @@ def _rebuild_parameter(tensor: Tensor, *requires_grad_and_hooks: Any) -> Tensor:
     return tensor
 
 
-def _drop(*args: Any) -> Inert:
-    return Inert.__new__(Inert)
-
-
 _CALLS = {
     "collections.OrderedDict": _Call(_ordered_dict),
     "torch._utils._rebuild_tensor": _Call(_rebuild_tensor),
@@ -198,22 +201,43 @@ _CALLS = {
     "torch.nn.parameter.Parameter": _Call(_rebuild_parameter),
     "torch.Size": _Call(lambda shape=(): tuple(shape)),
 }
-# Called in honest files for things that no weight depends on: the result is inert.
-_CALLS |= dict.fromkeys(
-    (
-        "__builtin__.set",
-        "_codecs.encode",
-        "builtins.set",
-        "collections.Counter",
-        "collections.defaultdict",
-        "numpy._core.multiarray.scalar",
-        "numpy.core.multiarray.scalar",
-        "numpy.dtype",
-        "torch.device",
-        "torch.nn.backends.thnn._get_thnn_function_backend",
+# Called in honest files for things that no weight depends on (paths, dates, arrays of
+# NumPy, random states): nothing is called, the result is inert.
+_HARMLESS = {
+    "__builtin__": ("bytearray", "complex", "frozenset", "object", "set", "slice"),
+    "_codecs": ("encode",),
+    "argparse": ("Namespace",),
+    "builtins": ("bytearray", "complex", "frozenset", "object", "set", "slice"),
+    "collections": ("Counter", "defaultdict", "deque"),
+    "copy_reg": ("_reconstructor",),
+    "copyreg": ("_reconstructor",),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "functools": ("partial",),
+    "pathlib": (
+        "Path",
+        "PosixPath",
+        "PurePath",
+        "PurePosixPath",
+        "PureWindowsPath",
+        "WindowsPath",
     ),
-    _Call(_drop),
-)
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("_reconstruct", "scalar"),
+    "numpy.core.numeric": ("_frombuffer",),
+    "torch": ("device", "Generator"),
+    "torch.nn.backends.thnn": ("_get_thnn_function_backend",),
+    "torch.serialization": ("_get_layout",),
+    "uuid": ("UUID",),
+    "zoneinfo": ("ZoneInfo._unpickle",),
+}
+# NumPy 2 and Python 3.13 moved some.
+_HARMLESS |= {
+    name.replace("numpy.core", "numpy._core"): _HARMLESS[name]
+    for name in ("numpy.core.multiarray", "numpy.core.numeric")
+}
+_HARMLESS["pathlib._local"] = _HARMLESS["pathlib"]
 
 
 class TensorUnpickler(pickle.Unpickler):
@@ -232,6 +256,8 @@ class TensorUnpickler(pickle.Unpickler):
         full_name = f"{module_name}.{global_name}"
         if full_name in _CALLS:
             return _CALLS[full_name]
+        if global_name in _HARMLESS.get(module_name, ()):
+            return _Dropped(full_name, (Inert,), {"__slots__": ()})
         if module_name in ("torch", "torch.cuda") and global_name in _STORAGE_TYPES:
             return _STORAGE_TYPES[global_name]
         return _NeverCalled(full_name, (Inert,), {"__slots__": ()})
@@ -246,6 +272,11 @@ class TensorUnpickler(pickle.Unpickler):
                 return self._storage(dtype, key, numel, 0)
             case ("storage", str(dtype), str(key), _, _, (_, int(start), int(numel))):
                 return self._storage(dtype, key, numel, start)
+            case ("storage", type() as cls, *_):
+                raise pickle.UnpicklingError(
+                    f"holds numbers as {cls.__name__}, which are not known, expected "
+                    f"{', '.join(_STORAGE_TYPES)}"
+                )
         raise pickle.UnpicklingError("refers to a storage of a kind that is not known")
 
     def _storage(self, dtype: str, key: str, numel: int, start: int) -> _Storage:

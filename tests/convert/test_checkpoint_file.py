@@ -1,9 +1,15 @@
 """Reading published weights: every container, and files that mean harm."""
 
+import argparse
+import collections
+import datetime
 import io
+import json
 import os
 import pickle
+import resource
 import struct
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -12,6 +18,7 @@ import pytest
 import safetensors.numpy
 
 from jaxsr.convert import read_checkpoint
+from jaxsr.convert.matlab_file import read_mat
 from jaxsr.errors import InputError
 
 FILES = Path(__file__).parent / "files"
@@ -319,3 +326,109 @@ def test_read_checkpoint_object_arrays(tmp_path):
     np.savez(tmp_path / "weights.npz", weight=np.array([{}], object))
     with pytest.raises(InputError, match="not a readable .npz file"):
         read_checkpoint(tmp_path / "weights.npz")
+
+
+# GLOBAL and REDUCE opcodes of things that training scripts leave in checkpoints.
+HARMLESS = {
+    "path": Path("runs/a"),
+    "date": datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC),
+    "array": np.arange(3.0),
+    "scalar": np.float64(0.5),
+    "type": np.dtype(">f4"),
+    "options": argparse.Namespace(lr=1e-4, save=Path("x")),
+    "random": np.random.RandomState(0).get_state(),
+    "set": {1, 2},
+    "counter": collections.Counter("ab"),
+    "uuid": uuid.UUID(int=1),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_read_checkpoint_beside_harmless_objects(name, protocol, tmp_path):
+    path = tmp_path / "weights.pth"
+    thing = pickle.dumps(HARMLESS[name], protocol=protocol)[:-1]
+    tensor = tensor_pickle(6, 0, (6,), (1,))[:-1]
+    content = (
+        b"\x80" + bytes([protocol]) + b"}S'args'\n" + _without_frame(thing) + b"s"
+        b"S'state_dict'\n}S'weight'\n" + tensor + b"ss."
+    )
+    path.write_bytes(zip_archive(content, {"0": bytes(24)}))
+    np.testing.assert_array_equal(read_checkpoint(path)["weight"], np.zeros(6))
+
+
+def _without_frame(content: bytes) -> bytes:
+    """Returns a pickle without its head, to be put into another one."""
+    return content[11:] if content[2:3] == b"\x95" else content[2:]
+
+
+def test_read_checkpoint_of_a_training_script(tmp_path):
+    """Numbers before the weights, and an optimiser's tensors behind them."""
+    whole = tensor_pickle(6, 0, (6,), (1,)).decode()
+    tensor = whole[whole.index("weight'\n") + 8 : -2]
+    momentum = f"}}S'state'\n}}I0\n}}S'exp_avg'\n{tensor}sS'step'\n{tensor}sss"
+    weights = f"}}S'a.weight'\n{tensor}sS'a.bias'\n{tensor}s"
+    content = f"}}S'loss'\n{tensor}sS'net'\n}}S'sd'\n{weights}ssS'opt'\n{momentum}s."
+    path = tmp_path / "last.pth"
+    path.write_bytes(zip_archive(content.encode(), {"0": bytes(24)}))
+    assert set(read_checkpoint(path)) == {"a.weight", "a.bias"}
+
+
+def test_read_checkpoint_unknown_numbers(tmp_path):
+    head = {"w": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}
+    text = json.dumps(head).encode()
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    with pytest.raises(InputError, match="w holds numbers as F8_E4M3, expected one of"):
+        read_checkpoint(path)
+    content = tensor_pickle(6, 0, (6,), (1,)).replace(b"FloatStorage", b"Float8Storage")
+    path.write_bytes(zip_archive(content, {"0": bytes(24)}))
+    with pytest.raises(InputError, match="holds numbers as .*Float8Storage, which are"):
+        read_checkpoint(path)
+
+
+def test_read_checkpoint_npz_bomb(tmp_path):
+    """A few megabytes that unpack to gigabytes are refused unread."""
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("w.npy", "w") as file:
+            shape = {"descr": "<f4", "fortran_order": False, "shape": (3 * 2**27,)}
+            np.lib.format.write_array_header_1_0(file, shape)
+            for _ in range(3 * 2**5):
+                file.write(bytes(2**24))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=r"unpacks to 1\.6 GB, expected at most 1\.1"):
+        read_checkpoint(path)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 2**17  # kilobytes
+
+
+def test_read_checkpoint_npz_that_promises_more_than_it_holds(tmp_path):
+    path = tmp_path / "weights.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        with archive.open("w.npy", "w") as file:
+            shape = {"descr": "<f4", "fortran_order": False, "shape": (2**33,)}
+            np.lib.format.write_array_header_1_0(file, shape)
+    with pytest.raises(InputError, match=r"damaged, w\.npy holds 128 bytes"):
+        read_checkpoint(path)
+
+
+def test_read_checkpoint_matlab_file_that_crashes_its_reader(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    path = tmp_path / "a.mat"
+    scipy_io.savemat(path, {"w": np.zeros((3, 3))})
+    content = bytearray(path.read_bytes())
+    content[128 + bytes(content[128:]).rfind(b"\x09\0\0\0")] = 0x49
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.mat: damaged or cut short.*crashed"):
+        read_checkpoint(path)
+
+
+def test_read_checkpoint_matlab_bomb(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    path = tmp_path / "bomb.mat"
+    scipy_io.savemat(path, {"w": np.zeros((2**12, 2**12))}, do_compression=True)
+    assert path.stat().st_size < 2**18
+    with pytest.raises(InputError, match=r"unpacks to more than the 0\.0336 GB"):
+        read_mat(path, largest=2**25)
+    assert read_checkpoint(path)["w"].shape == (2**12, 2**12)

@@ -20,6 +20,7 @@ from jaxsr.convert import (
     from_torch,
     list_families,
     read_checkpoint,
+    recognise,
 )
 from jaxsr.errors import InputError
 from jaxsr.models import create
@@ -282,10 +283,58 @@ def test_from_torch_repository_alone(name, network):
 def test_from_torch_repository_without_such_network():
     state, *_ = golden("srcnn_yjn870")
     message = (
-        "which network of torchsr.*torchsr/edsr, torchsr/rcan, torchsr/vdsr; say which"
+        r"no network of torchsr \(torchsr/edsr.*its keys are those of yjn870/srcnn"
     )
     with pytest.raises(InputError, match=message):
         from_torch(state, "torchsr")
+    message = (
+        "which network of torchsr.*torchsr/edsr, torchsr/rcan, torchsr/vdsr; say which"
+    )
+    with pytest.raises(InputError, match=message):
+        from_torch({"a": np.zeros(3)}, "torchsr")
+
+
+def test_from_torch_another_family_without_a_scale():
+    state, *_ = golden("edsr_basicsr_x4")
+    with pytest.raises(InputError, match="not twtygqyy/vdsr: .* missing: input.weight"):
+        from_torch(state, "twtygqyy/vdsr")
+    state, *_ = golden("vdsr_twtygqyy")
+    with pytest.raises(InputError, match="^twtygqyy/vdsr: these weights serve any"):
+        from_torch(state, "twtygqyy/vdsr")
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("prefix", ["", "state_dict.module.net."])
+def test_recognise_by_names_and_shapes(name, prefix):
+    state, *_ = golden(name)
+    # torchSR's EDSR and RCAN are read as EDSR-PyTorch's.
+    twins = {f"torchsr/{n}": f"edsr-pytorch/{n}" for n in ("edsr", "rcan")}
+    family = CASES[name][0]
+    arrays = {f"{prefix}{key}": np.shape(value) for key, value in state.items()}
+    # What lies beside the weights in a training checkpoint.
+    arrays |= {"loss": (), "optimizer.state.0.exp_avg": (3,)} if prefix else {}
+    assert recognise(arrays) == [twins.get(family, family)]
+
+
+def test_recognise_nothing():
+    state, *_ = golden("edsr_basicsr_x4")
+    assert recognise({}) == recognise({"a.weight": (3, 3)}) == []
+    shapes = {key: np.shape(value) for key, value in state.items()}
+    assert recognise(shapes | {"conv_last.bias": (4,)}) == []
+    assert recognise(shapes | {"extra.weight": (4,)}) == []
+
+
+def test_from_torch_takes_the_average_of_two():
+    state, *_ = golden("espcn_yjn870_x2")
+    doubled = {key: 2 * value for key, value in state.items()}
+    both = {f"params.{key}": value for key, value in state.items()}
+    both |= {f"params_ema.{key}": value for key, value in doubled.items()}
+    expected = from_torch(doubled, "yjn870/espcn")
+    jax.tree.map(np.testing.assert_array_equal, from_torch(both, "yjn870"), expected)
+    both |= {f"other.{key}": value for key, value in state.items()}
+    del both["params_ema.last_part.0.bias"]
+    with pytest.raises(InputError, match="one set of weights, got other, params$"):
+        from_torch(both, "yjn870/espcn")
 
 
 def test_from_torch_not_finite():
@@ -452,11 +501,12 @@ def test_from_matconvnet_scn_other_features():
         from_matconvnet(arrays, "matconvnet/scn")
 
 
-def test_convert_command(tmp_path, capsys):
+@pytest.mark.parametrize("family", [["--from", "basicsr"], []])
+def test_convert_command(family, tmp_path, capsys):
     state, images, output = golden("edsr_basicsr_x4")
     np.savez(tmp_path / "edsr.npz", **state)
     out = tmp_path / "edsr.safetensors"
-    words = ["convert", str(tmp_path / "edsr.npz"), "--from", "basicsr"]
+    words = ["convert", str(tmp_path / "edsr.npz"), *family]
     assert main([*words, "-o", str(out), "--field", "res_scale=0.1"]) == 0
     assert (
         "edsr (features=8, depth=3, res_scale=0.1, scale=4)" in capsys.readouterr().out
