@@ -3,6 +3,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -339,3 +341,42 @@ def test_metric_log_writes_tensorboard_files(tmp_path):
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("Set5/psnr")] == [(5, 33.5)]
     assert events.Images("comparison")[0].width == 6
+
+
+_FILL_THE_DISK = """
+import resource, sys
+import numpy as np
+from jaxsr.errors import reports_input_errors
+from jaxsr.training.metric_log import MetricLog
+
+@reports_input_errors
+def fill():
+    with MetricLog(sys.argv[1], first_step=0) as log:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        if sys.argv[2] == "picture":
+            picture = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+            log.image(1, "comparison", lambda: picture)
+        for step in range(100_000):
+            log.scalars(step, {f"loss{k}": 0.5 for k in range(20)})
+
+sys.exit(fill())
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "file"), [("numbers", "metrics.jsonl"), ("picture", "events.out.tfevents")]
+)
+def test_metric_log_on_a_full_disk_is_one_line_that_names_the_file(
+    what, file, tmp_path
+):
+    if what == "numbers":  # that file is nearly full
+        (tmp_path / "metrics.jsonl").write_text('{"step": 0}\n' * 1660)
+    result = subprocess.run(
+        [sys.executable, "-c", _FILL_THE_DISK, str(tmp_path), what],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert file in line and "cannot be written (File too large)" in line

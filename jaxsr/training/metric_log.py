@@ -5,10 +5,16 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from jaxsr.errors import first_line
 
 
 class MetricLog:
@@ -26,8 +32,6 @@ class MetricLog:
         Lines of later steps, from a run that was killed after its last checkpoint, are
         dropped: those steps are about to be done again.
         """
-        from tensorboardX import SummaryWriter
-
         workdir = Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
@@ -35,8 +39,8 @@ class MetricLog:
         earlier = read_metrics(workdir)
         self._minutes_before = earlier[-1].get("minutes", 0.0) if earlier else 0.0
         self._file = path.open("a", encoding="utf-8")
-        self._writer = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=first_step + 1
+        self._tensorboard = _TensorBoardFile(
+            workdir / "tensorboard", first_step=first_step
         )
         self._background = concurrent.futures.ThreadPoolExecutor(1)
         self._picture: concurrent.futures.Future[None] | None = None
@@ -48,14 +52,18 @@ class MetricLog:
         self.close()
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes numbers of a step; a name such as "Set5/psnr" makes a group."""
+        """Writes numbers of a step; a name such as "Set5/psnr" makes a group.
+
+        Raises:
+            OSError: a file cannot be written; the message names it.
+        """
         if "minutes" in values:
             values = {**values, "minutes": self._minutes_before + values["minutes"]}
         finite = {k: v if math.isfinite(v) else None for k, v in values.items()}
-        self._file.write(json.dumps({"step": step, **finite}) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        with _names_file(self._file.name):
+            self._file.write(json.dumps({"step": step, **finite}) + "\n")
+            self._file.flush()
+        self._tensorboard.scalars(step, values)
 
     def image(self, step: int, name: str, draw: Callable[[], np.ndarray]) -> None:
         """Writes the uint8 picture `[H, W, C]` that `draw` returns to the TensorBoard
@@ -66,7 +74,7 @@ class MetricLog:
         """
 
         def write() -> None:
-            self._writer.add_image(name, draw(), step, dataformats="HWC")
+            self._tensorboard.image(step, name, draw())
 
         self._wait_for_picture()
         self._picture = self._background.submit(write)
@@ -77,13 +85,76 @@ class MetricLog:
             self._wait_for_picture()
         finally:
             self._background.shutdown()
-            self._file.close()
-            self._writer.close()
+            with _names_file(self._file.name):
+                self._file.close()
+            self._tensorboard.close()
 
     def _wait_for_picture(self) -> None:
         picture, self._picture = self._picture, None
         if picture is not None:
             picture.result()
+
+
+class _TensorBoardFile:
+    """What TensorBoard shows, written by whoever calls.
+
+    tensorboardX's own SummaryWriter writes in a thread, which a full disk ends with a
+    traceback, and which everyone then waits for.
+    """
+
+    # Written to the disk so often: TensorBoard need not see each number at once.
+    _seconds = 10.0
+
+    def __init__(self, folder: Path, *, first_step: int):
+        from tensorboardX.proto import event_pb2
+        from tensorboardX.record_writer import RecordWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        now = time.time()
+        name = f"events.out.tfevents.{now:.0f}.{socket.gethostname()}.{first_step}"
+        self._path = str(folder / name)
+        self._protobuf: Any = event_pb2  # its names are made when it is imported
+        self._writer = RecordWriter(self._path)
+        self._lock = threading.Lock()
+        self._flushed = 0.0
+        self._write(file_version="brain.Event:2")
+        # TensorBoard forgets what an earlier start wrote of steps that come again.
+        session = self._protobuf.SessionLog
+        start = session(status=session.START)
+        self._write(step=first_step + 1, session_log=start)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        from tensorboardX.summary import scalar
+
+        for name, value in values.items():
+            self._write(step=step, summary=scalar(name, value))
+
+    def image(self, step: int, name: str, picture: np.ndarray) -> None:
+        from tensorboardX.summary import image
+
+        self._write(step=step, summary=image(name, picture, dataformats="HWC"))
+
+    def close(self) -> None:
+        with _names_file(self._path), self._lock:
+            self._writer.close()
+
+    def _write(self, **fields) -> None:
+        event = self._protobuf.Event(wall_time=time.time(), **fields)
+        with _names_file(self._path), self._lock:
+            self._writer.write(event.SerializeToString())
+            if time.monotonic() - self._flushed > self._seconds:
+                self._writer.flush()
+                self._flushed = time.monotonic()
+
+
+@contextlib.contextmanager
+def _names_file(path: str) -> Iterator[None]:
+    """Puts the file's name into an `OSError` of a write, which has none."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise OSError(f"{path}: cannot be written ({reason})") from error
 
 
 def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
