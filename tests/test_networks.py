@@ -269,6 +269,31 @@ def test_scale_that_is_missing_raises(name):
         tiny_model(name, scale=NETWORKS[name].refused)
 
 
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_receptive_radius_is_how_far_a_nan_travels(name, scale):
+    model = tiny_model(name, scale=scale)
+    radius = model.receptive_radius
+    assert (radius is None) == (name in LOOK_AT_THE_WHOLE)
+    if radius is None:
+        return
+    side = 2 * radius + 7
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, model.channels)))
+    apply = jax.jit(model.apply)
+    lr = np.full((1, side, side, model.channels), 0.5, np.float32)
+    before = apply(variables, lr)
+    # MSRResNet's bilinear resize is a matrix product, where 0 x NaN is NaN.
+    lr[:, side // 2, side // 2] = 1e4 if name == "msrresnet" else np.nan
+    reached = np.asarray(apply(variables, lr) != before).any(axis=(0, 2, 3))
+    first = np.flatnonzero(reached)[0] // scale
+    assert 0 <= side // 2 - first <= radius  # as far as is said
+    assert side // 2 - first >= radius - 1  # and not much less
+
+
+# They pool over it, or attend to it. LapSRN and SCN do not; nobody has counted theirs.
+LOOK_AT_THE_WHOLE = {"rcbam", "rcbam_lite", "amms", "rcan", "san", "lapsrn", "scn"}
+
+
 WRONG_FIELDS = [
     ("vdsr", {"bicubic": "opencv"}, "bicubic: expected matlab or torch, got 'opencv'"),
     ("edsr", {"channels": 1}, "mean: expected 1 values, got 3"),

@@ -90,10 +90,19 @@ class Network(nn.Module):
     def receptive_radius(self) -> int | None:
         """How many LR pixels away from an output pixel's own the network looks.
 
-        None if it looks at the whole picture, so that a tile comes out a little
-        different from the same place in the whole.
+        None if it looks at the whole picture: a tile then comes out a little different
+        from the same place in the whole. Else tiles that share twice as many pixels
+        give the whole picture's values.
         """
         return None
+
+    def radius_behind_bicubic(self, radius: int) -> int:
+        """Returns `receptive_radius` of a network that first enlarges by bicubic.
+
+        Args:
+            radius: how many of the enlarged pixels away its layers look.
+        """
+        return -(-radius // self.scale) + 2  # bicubic looks 2 LR pixels away
 
 
 _WORDS: dict[type, str] = {

@@ -19,6 +19,10 @@ class Bicubic(Network):
 
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return self.radius_behind_bicubic(0)
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

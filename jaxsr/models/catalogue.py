@@ -36,6 +36,12 @@ def explain_network(name: str) -> Iterator[str]:
     yield f"{'scale':<16}{_HEADING}"
     for scale in (2, 3, 4):
         yield f"{f'x{scale}':<16}{_sizes(name, scale)}"
+    radius = create(name, scale=2).receptive_radius
+    yield "\nTiles: " + (
+        "a little different from the whole picture, at which it looks"
+        if radius is None
+        else f"equal to the whole picture; it looks {radius} LR pixels far (x2)"
+    )
     yield "\nFields, for `create` and --config.model.FIELD=VALUE, and their defaults:"
     for field in dataclasses.fields(model):
         if isinstance(field.default, int | float | str | tuple):

@@ -48,6 +48,10 @@ class DRCN(Network):
     recursions: int = 16
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return self.radius_behind_bicubic(self.recursions + 4)
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

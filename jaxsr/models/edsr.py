@@ -56,6 +56,10 @@ class EDSR(Network):
         super().check()
         upsampling_steps(self.scale)
 
+    @property
+    def receptive_radius(self) -> int:
+        return 2 * self.depth + 4  # head, blocks, body end, and two behind
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

@@ -27,6 +27,10 @@ class ESPCN(Network):
     features: tuple[int, int] = (64, 32)
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return 4
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

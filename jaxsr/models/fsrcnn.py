@@ -30,6 +30,10 @@ class FSRCNN(Network):
     depth: int = 4
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return 2 + self.depth + -(-(_DECONV_SIZE // 2) // self.scale)
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

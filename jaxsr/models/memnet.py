@@ -99,6 +99,10 @@ class MemNet(Network):
     recursions: int = 6
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return self.radius_behind_bicubic(2 * self.blocks * self.recursions + 2)
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

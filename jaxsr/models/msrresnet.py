@@ -33,6 +33,10 @@ class MSRResNet(Network):
         if self.scale not in _UPSAMPLING_STEPS:
             self.refuse("scale", f"expected one of 2, 3 or 4, got {self.scale}")
 
+    @property
+    def receptive_radius(self) -> int:
+        return 1 + 2 * self.depth + 3  # head, blocks, and what is behind
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

@@ -34,6 +34,10 @@ class SRCNN(Network):
     kernel_sizes: tuple[int, int, int] = (9, 5, 5)
     channels: int = 1
 
+    @property
+    def receptive_radius(self) -> int:
+        return self.radius_behind_bicubic(sum(size // 2 for size in self.kernel_sizes))
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

@@ -78,6 +78,10 @@ class SRResNet(Network):
         if self.scale not in _UPSAMPLING_STEPS:
             self.refuse("scale", f"expected one of 2, 3, 4 or 8, got {self.scale}")
 
+    @property
+    def receptive_radius(self) -> int:
+        return 4 + 2 * self.depth + 1 + 3  # head, blocks, body end, and what is behind
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool

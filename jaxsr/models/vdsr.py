@@ -55,6 +55,10 @@ class VDSR(Network):
         if self.bicubic not in _BICUBIC:
             self.refuse("bicubic", f"expected matlab or torch, got {self.bicubic!r}")
 
+    @property
+    def receptive_radius(self) -> int:
+        return self.radius_behind_bicubic(self.depth)
+
     @nn.compact
     def forward(
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
