@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from jaxsr.data import open_benchmark
+from jaxsr.data import check_source, open_benchmark
+from jaxsr.data.benchmarks import unusual_images
 from jaxsr.errors import InputError
-from jaxsr.imaging import write_image
+from jaxsr.imaging import read_image, write_image
 
 SET5 = ["baby", "bird", "butterfly", "head", "woman"]
 
@@ -44,17 +45,27 @@ def test_open_benchmark_prefers_whole_images(tmp_path):
 
 
 def test_open_benchmark_selfexsr_layout(tmp_path):
-    for scale in (2, 3):
+    for scale in (2, 3, 4):
         folder = tmp_path / f"Set5/image_SRF_{scale}"
         write_set5(folder, pattern=f"{{}}_SRF_{scale}_HR.png", value=scale)
         write_image(folder / f"baby_SRF_{scale}_LR.png", np.zeros((4, 4, 3), np.uint8))
     source = open_benchmark("Set5", data_dir=tmp_path)
-    for scale in (2, 3):
-        at_scale = source.at_scale(scale)
-        assert [at_scale.image_name(i) for i in range(len(at_scale))] == SET5
-        assert at_scale.hr(0)[0, 0, 0] == scale
-    with pytest.raises(InputError, match="image_SRF_4"):
-        source.at_scale(4)
+    assert [source.image_name(i) for i in range(len(source))] == SET5
+    # Urban100's HR files of image_SRF_2 are half as large as the set.
+    for scale in (2, 3, 4):
+        assert source.at_scale(scale).hr(0)[0, 0, 0] == 4
+
+
+def test_unusual_images_are_named(data_dir, tmp_path):
+    assert unusual_images(open_benchmark("Set5", data_dir=data_dir)) == []
+    write_set5(tmp_path / "Set5")
+    for image in ("baby", "bird"):
+        whole = read_image(data_dir / f"benchmarks/Set5/HR/{image}.png")
+        write_image(tmp_path / f"Set5/{image}.bmp", whole)
+        (tmp_path / f"Set5/{image}.png").unlink()
+    report = check_source("Set5", data_dir=tmp_path, progress=False)
+    assert report.unusual == SET5[2:]
+    assert any("not the usual copy of Set5: 3 images" in x for x in report.lines())
 
 
 def test_open_benchmark_finds_edsr_name_of_bsd100(tmp_path):

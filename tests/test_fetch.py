@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,6 +76,15 @@ def test_fetch_once(server, tmp_path):
         assert path.read_bytes() == CONTENT
     assert server.ranges == [None]  # the second time it was in the cache
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fetch_by_several_at_once(server, tmp_path):
+    def get(_):
+        return fetch(server.url, sha256=SHA256, folder=tmp_path).read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(get, range(4))) == {CONTENT}
+    assert server.ranges == [None]
 
 
 def test_fetch_goes_on_where_it_broke(server, tmp_path):

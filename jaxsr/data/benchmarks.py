@@ -1,7 +1,11 @@
 """The benchmark sets of the field, found by name in the layouts that people have."""
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
+
+import numpy as np
 
 from jaxsr.data.sources import (
     FolderSource,
@@ -39,6 +43,11 @@ _SETS = {
     ),
 }
 
+# `pixel_digest` of the images whose numbers the tables print, in the order of names.
+_DIGESTS: dict[str, str] = json.loads(
+    Path(__file__).with_name("benchmark_digests.json").read_text()
+)
+
 _BY_LOWER_CASE = {name.lower(): name for name in _SETS}
 
 # {set} is the set's folder. Whole images come before cropped ones: the published
@@ -48,21 +57,35 @@ _LAYOUTS = (
     "benchmark/{set}/HR",  # EDSR-PyTorch
     "{set}/HR",
     "{set}/original",
-    "{set}/image_SRF_2",  # SelfExSR, HR and LR in one folder for each scale
+    # SelfExSR, HR and LR in one folder for each scale. The HR of Urban100's image_SRF_2
+    # are half as large as the set: those of image_SRF_4 are right at every scale.
+    "{set}/image_SRF_4",
     "{set}/GTmod12",  # BasicSR, cropped to a multiple of 12
     "{set}",
 )
 
 
-class _SelfExSR(FolderSource):
-    """HR files of SelfExSR's release, cropped there for each scale anew."""
+def unusual_images(source: Source) -> list[str] | None:
+    """Returns the images of a benchmark set that are not those of the usual copy.
 
-    def __init__(self, name: str, folder: Path, scale: int = 2):
-        super().__init__(name, folder, suffix=f"_SRF_{scale}_HR")
+    The pixels are compared, whatever the files are called. None for sets of which no
+    copy is known here.
+    """
+    if source.name not in _DIGESTS:
+        return None
+    known = set(_DIGESTS[source.name].split())
+    return [
+        source.image_name(index)
+        for index in range(len(source))
+        if pixel_digest(source.hr(index)) not in known
+    ]
 
-    def at_scale(self, scale: int) -> Source:
-        folder = self.folder.with_name(f"image_SRF_{scale}")
-        return _SelfExSR(self.name, folder, scale)
+
+def pixel_digest(image: np.ndarray) -> str:
+    """Returns 16 hexadecimal digits of the SHA-256 of an image's shape and values."""
+    digest = hashlib.sha256(f"{image.dtype.name} {image.shape}".encode())
+    digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def is_benchmark(name: str) -> bool:
@@ -107,8 +130,8 @@ def open_benchmark(
         f"{known.published}, all four sets at {_EDSR_ARCHIVE}",
         data_dir=data_dir,
     )
-    opener = _SelfExSR if folder.name == "image_SRF_2" else FolderSource
-    source = opener(title, folder)
+    suffix = "_SRF_4_HR" if folder.name == "image_SRF_4" else ""
+    source = FolderSource(title, folder, suffix=suffix)
     if len(source) != known.images:
         raise InputError(
             f"{folder}: {title} has {known.images} images, found {len(source)}"

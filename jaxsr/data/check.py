@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from jaxsr.data.benchmarks import is_benchmark, open_benchmark
+from jaxsr.data.benchmarks import is_benchmark, open_benchmark, unusual_images
 from jaxsr.data.pairs import check_sizes
 from jaxsr.data.sources import Source, open_source
 from jaxsr.errors import InputError
@@ -93,6 +93,8 @@ class SourceReport:
     gray: int = 0
     lr: list[LrReport] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    # Of a benchmark set: the images that are not the usual copy's, None if not known.
+    unusual: list[str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -118,11 +120,22 @@ class SourceReport:
             )
             shortest = min(min(size) for size in self.sizes)
             lines.append(f"HR: {', '.join(words)}, shortest side {shortest}")
+        if self.unusual is not None:
+            lines.append(self._copy())
         for report in self.lr:
             lines += report.lines()
         if not self.lr and not self.problems:
             lines.append("no LR images: they are made by the exact bicubic")
         return lines + [f"problem: {problem}" for problem in self.problems]
+
+    def _copy(self) -> str:
+        if not self.unusual:
+            return f"the usual copy of {self.name}, pixel by pixel"
+        some = ", ".join(self.unusual[:5]) + ("..." if len(self.unusual) > 5 else "")
+        return (
+            f"not the usual copy of {self.name}: {len(self.unusual)} images differ "
+            f"({some}), and so will PSNR and SSIM"
+        )
 
 
 def check_source(
@@ -170,6 +183,8 @@ def check_source(
                     report.problems.append(str(error))
         if lr_report.images:
             report.lr.append(lr_report)
+    if is_benchmark(spec) and not report.problems:
+        report.unusual = unusual_images(source)
     return report
 
 

@@ -5,9 +5,14 @@ all. It begins a broken download anew; the function below goes on where it broke
 another process as well.
 """
 
+import contextlib
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from jaxsr.errors import InputError
 
@@ -36,10 +41,16 @@ def fetch(url: str, *, sha256: str, folder: str | Path | None = None) -> Path:
             "installed: pip install 'jaxsr-superres[fetch]'"
         ) from None
     resume: Any = _resume  # pooch's type for it wants a class
-    folder = folder or os.environ.get("JAXSR_CACHE_DIR") or pooch.os_cache("jaxsr")
+    folder = Path(
+        folder or os.environ.get("JAXSR_CACHE_DIR") or pooch.os_cache("jaxsr")
+    )
     pooch.get_logger().setLevel("ERROR")
     try:
-        path = pooch.retrieve(url, f"sha256:{sha256}", file, folder, downloader=resume)
+        # One process downloads; those that waited for it find the file.
+        with _one_at_a_time(folder / file):
+            path = pooch.retrieve(
+                url, f"sha256:{sha256}", file, folder, downloader=resume
+            )
     except (requests.RequestException, OSError) as error:
         raise InputError(
             f"{file} does not come with jaxsr, is not in {folder} and cannot be "
@@ -51,6 +62,15 @@ def fetch(url: str, *, sha256: str, folder: str | Path | None = None) -> Path:
             f"{url}: expected a file of SHA-256 {sha256}, got another"
         ) from error
     return Path(path)
+
+
+def _one_at_a_time(path: Path) -> contextlib.AbstractContextManager:
+    """Returns a lock for fetching a file; none is needed where it is there already."""
+    if path.exists():
+        return contextlib.nullcontext()
+    # Not in the cache, where it would stay. Others' locks cannot be opened.
+    key = hashlib.sha256(f"{Path.home()} {path.absolute()}".encode()).hexdigest()
+    return filelock.FileLock(Path(tempfile.gettempdir(), f"jaxsr-{key[:16]}.lock"))
 
 
 def _resume(url: str, output_file: str, pooch: Any, *, check_only: Any = None) -> None:
