@@ -95,7 +95,8 @@ def evaluate(
             what was scored: under "classic", a luma network's are luma alone, which
             `score_folders(..., luma=True)` scores.
         devices: of this process, to share the pictures among; by default all
-            accelerators, or the upscaler's own CPU device.
+            accelerators, or as many of the upscaler's CPU devices as there are
+            cores.
         progress: show a progress bar on stderr where that is a terminal.
 
     Raises:
@@ -208,9 +209,9 @@ def _share_out(
 
 
 def _useful_devices(upscaler: Upscaler) -> Sequence[Device]:
-    # CPU devices are views of the same cores, all of which XLA uses for one picture.
-    if upscaler.device.platform == "cpu":
-        return [upscaler.device]
+    # CPU devices are views of the same cores.
+    if upscaler.devices[0].platform == "cpu":
+        return upscaler.devices[: count_cores()]
     return jax.local_devices()
 
 

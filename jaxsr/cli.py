@@ -9,7 +9,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jaxsr
 from jaxsr import cli_evaluate
@@ -118,6 +118,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="refuse pictures of more; default: 100",
     )
+    upscale.add_argument(
+        "--cache",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep compiled programs in the user's cache folder (default: yes, on "
+        "processors where JAX can; JAXSR_CACHE=0 also turns it off)",
+    )
     upscale.set_defaults(command=_upscale)
 
     score = commands.add_parser(
@@ -210,6 +217,8 @@ def _parser() -> argparse.ArgumentParser:
 def _upscale(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from jaxsr.compilation_cache import keep_compiled_programs
+    from jaxsr.cpu import keep_freed_memory, use_every_core
     from jaxsr.folders import plan_files, upscale_files
 
     plan = plan_files(
@@ -220,6 +229,10 @@ def _upscale(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )
+    keep_freed_memory()
+    use_every_core()
+    if options.cache:
+        keep_compiled_programs()
     upscaler = _upscaler(options)
     for line in plan.passed_over:
         print(f"passed over: {line}", file=sys.stderr)
@@ -231,6 +244,7 @@ def _upscale(options: argparse.Namespace) -> int:
         plan.pairs,
         strip=options.strip,
         max_megapixels=options.max_megapixels,
+        progress=_tile_bar(),
     )
     total = len(plan.pairs)
     is_one_file = len(options.inputs) == 1 and not os.path.isdir(options.inputs[0])
@@ -242,6 +256,24 @@ def _upscale(options: argparse.Namespace) -> int:
             failed += 1
             tqdm.write(f"skipped: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _tile_bar() -> Callable[[int, int], None]:
+    """Returns what shows a bar of the tiles of each picture that has several."""
+    from tqdm import tqdm
+
+    bars: list[tqdm] = []
+
+    def show(done: int, total: int) -> None:
+        if total == 1:
+            return
+        if not bars:
+            bars.append(tqdm(total=total, unit="tile", leave=False, disable=None))
+        bars[0].update(done - bars[0].n)
+        if done == total:
+            bars.pop().close()
+
+    return show
 
 
 def _suffix(name: str | None) -> str | None:
@@ -276,6 +308,12 @@ def _upscaler(options: argparse.Namespace):
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from jaxsr.compilation_cache import keep_compiled_programs
+    from jaxsr.cpu import keep_freed_memory, use_every_core
+
+    keep_freed_memory()
+    use_every_core()
+    keep_compiled_programs()
     cli_evaluate.run(options, options.command_line)
 
 

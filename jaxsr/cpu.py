@@ -3,6 +3,7 @@
 Both functions belong at the start of a program, before JAX runs anything.
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -34,22 +35,27 @@ def keep_freed_memory() -> bool:
     return all([mallopt(name, value) for name, value in settings.items()])
 
 
-def use_every_core(batch_size: int) -> int:
+def use_every_core(batch_size: int | None = None) -> int:
     """Shows each core as a device of its own; returns the number of CPU devices.
 
     Within a device XLA leaves cores idle: it splits only some operations among them.
-    Data parallelism over cores splits the whole step. There are as many devices as
-    divide the batch, and a number that someone has set (`JAX_NUM_CPU_DEVICES`) stays.
+    Data parallelism over cores splits the whole step, and an `Upscaler` shares the rows
+    of a picture among the devices. A number that someone has set
+    (`JAX_NUM_CPU_DEVICES`) stays, and so does that of a JAX that has started.
 
     Args:
-        batch_size: patches of this process in a step.
+        batch_size: patches of this process in a step: the number of devices divides it.
+            None, where nothing is trained: one device for each core.
     """
     chosen = jax.config.jax_num_cpu_devices  # pyright: ignore[reportAttributeAccessIssue]
     if chosen > 0:
         return chosen
+    batch_size = count_cores() if batch_size is None else batch_size
     devices = max(d for d in range(1, count_cores() + 1) if batch_size % d == 0)
-    jax.config.update("jax_num_cpu_devices", devices)
-    return devices
+    with contextlib.suppress(RuntimeError):  # JAX has started
+        jax.config.update("jax_num_cpu_devices", devices)
+        return devices
+    return jax.local_device_count("cpu")
 
 
 def count_cores() -> int:

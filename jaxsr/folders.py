@@ -3,7 +3,7 @@
 import dataclasses
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,9 @@ class Enlarger(Protocol):
 
     scale: int
 
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(
+        self, image: np.ndarray, *, progress: Callable[[int, int], object] | None
+    ) -> np.ndarray: ...
 
 
 @dataclasses.dataclass
@@ -106,6 +108,7 @@ def upscale_files(
     *,
     strip: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Iterator[tuple[Path, InputError | None]]:
     """Enlarges file by file; yields each one read, with what was wrong with it if so.
 
@@ -118,6 +121,7 @@ def upscale_files(
         pairs: pictures to read, each with the file to write.
         strip: do not hand on colour profile, EXIF and resolution.
         max_megapixels: millions of pixels that a picture may have.
+        progress: told of each picture how many of its tiles are done, and of how many.
     """
     for source, target in pairs:
         try:
@@ -125,7 +129,7 @@ def upscale_files(
             height, width, channels = image.shape
             enlarged = height * upscaler.scale, width * upscaler.scale, channels
             check_writable(target, enlarged, image.dtype)
-            sr = _enlarge(upscaler, image, source)
+            sr = _enlarge(upscaler, image, source, progress)
             write_image(target, sr, None if strip else metadata)
         except InputError as error:
             yield source, error
@@ -137,9 +141,14 @@ def upscale_files(
             yield source, None
 
 
-def _enlarge(upscaler: Enlarger, image: np.ndarray, source: Path) -> np.ndarray:
+def _enlarge(
+    upscaler: Enlarger,
+    image: np.ndarray,
+    source: Path,
+    progress: Callable[[int, int], object] | None,
+) -> np.ndarray:
     try:
-        return upscaler(image)
+        return upscaler(image, progress=progress)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     except (MemoryError, RuntimeError) as error:

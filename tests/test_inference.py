@@ -10,7 +10,7 @@ import pytest
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, ycbcr_to_rgb
-from jaxsr.inference import WHOLE_PICTURE_PIXELS, Upscaler
+from jaxsr.inference import WHOLE_PICTURE_PIXELS, Upscaler, programs
 from jaxsr.models import create
 
 RADIUS = 2  # how far TinyConv looks, in LR pixels
@@ -299,3 +299,92 @@ def test_upscaler_set5_bicubic(data_dir):
     sr = bicubic(3)(lr)
     difference = sr.astype(int) - imresize(lr, 3).astype(int)
     assert np.abs(difference).max() <= 1
+
+
+def espcn(channels=1, **settings) -> Upscaler:
+    model = create("espcn", scale=2, channels=channels, features=(4, 4))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, channels)))
+    return Upscaler(model, variables, **settings)
+
+
+@pytest.mark.parametrize("height", [64, 75])
+def test_run_rows_shared_by_devices(height):
+    # To two devices; 75 rows need a canvas of 76.
+    lr = np.random.default_rng(0).random((height, 40, 1), np.float32)
+    shared, alone = espcn(), espcn(device=jax.devices()[0])
+    assert len(shared.devices) == 8 and len(alone.devices) == 1
+    np.testing.assert_allclose(shared.run(lr), alone.run(lr), rtol=0, atol=1e-6)
+
+
+def test_run_rows_shared_by_devices_global_operation():
+    lr = exact_picture(96, 20, 3)
+    alone = Upscaler(Pooled(2), {}, device=jax.devices()[0])
+    sr = Upscaler(Pooled(2), {}).run(lr)
+    np.testing.assert_allclose(sr, alone.run(lr), atol=1e-6)
+    # No canvas for it, and no number of devices that divides 97 rows.
+    lr = exact_picture(97, 20, 3)
+    np.testing.assert_allclose(
+        Upscaler(Pooled(2), {}).run(lr), alone.run(lr), atol=1e-6
+    )
+
+
+def _count_compilations(monkeypatch) -> list[Any]:
+    compiled = []
+    lower = jax.stages.Lowered.compile
+    monkeypatch.setattr(
+        jax.stages.Lowered,
+        "compile",
+        lambda self, *args, **kwargs: (
+            compiled.append(self),
+            lower(self, *args, **kwargs),
+        )[1],
+    )
+    return compiled
+
+
+def test_call_many_sizes_compiles_few_programs(monkeypatch):
+    compiled = _count_compilations(monkeypatch)
+    upscaler, rng = espcn(device=jax.devices()[0]), np.random.default_rng(0)
+    for k in range(200):
+        image = rng.integers(0, 256, (40 + k, 50 + 7 * k % 131, 1), np.uint8)
+        sr = upscaler(image)
+        if k % 40 == 0:
+            whole = upscaler.run(image / np.float32(255))
+            difference = np.clip(whole, 0, 1) * 255 - sr
+            assert np.abs(difference).max() < 0.501
+            compiled.pop()
+    assert len(compiled) <= 9  # sides of 64, 128 and 256
+
+
+def test_call_keeps_a_bounded_number_of_programs(monkeypatch):
+    monkeypatch.setattr(programs, "KEPT_PROGRAMS", 3)
+    compiled, upscaler = _count_compilations(monkeypatch), Upscaler(Pooled(1), {})
+    for height in (3, 4, 5, 6, 6, 5, 4):
+        upscaler(picture(height, 7, 3))
+    assert len(compiled) == 4
+    assert len(programs._programs._kept) == 3
+    upscaler(picture(3, 7, 3))  # the one that went
+    assert len(compiled) == 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_call_tiled_equals_whole(channels):
+    image = picture(70, 61, 3)
+    done = []
+    device = jax.devices()[0]
+    tiled = espcn(channels, tile=32, overlap=16, device=device)(
+        image, progress=lambda *numbers: done.append(numbers)
+    )
+    whole = espcn(channels, tile=0, device=device)(image).astype(int)
+    assert np.abs(tiled - whole).max() <= 1  # sums in another order
+    assert (tiled != whole).mean() < 1e-3
+    assert done == [(k, 12) for k in range(1, 13)]
+
+
+@pytest.mark.parametrize("overlap", [0, 3, 16])
+def test_call_tiled_chroma_equals_whole(overlap):
+    tiled = bicubic(channels=1, tile=32, overlap=overlap).run(exact_picture(50, 61, 3))
+    whole = bicubic(channels=1, tile=0).run(exact_picture(50, 61, 3))
+    # Gray is the network's work, which a narrow overlap changes; the rest is chroma's.
+    chroma = [np.asarray(rgb_to_ycbcr(sr))[..., 1:] for sr in (tiled, whole)]
+    np.testing.assert_allclose(*chroma, rtol=0, atol=1e-6)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.canvas import max_over_picture, mean_over_picture
 from jaxsr.layers.channel_attention import GateMLP
 from jaxsr.layers.thin_convolution import ThinConv
 from jaxsr.layers.window_pooling import pool_windows, spread_windows
@@ -36,8 +37,7 @@ class CBAMChannelGate(nn.Module):
         _, h, w, _ = x.shape
         size = self.pool_size
         if size is None or max(h, w) <= size:
-            mean = jnp.mean(x, axis=(1, 2), keepdims=True, dtype=jnp.float32)
-            peak = jnp.max(x, axis=(1, 2), keepdims=True)
+            mean, peak = mean_over_picture(x), max_over_picture(x)
         else:
             mean, peak = pool_windows(x, size)
         gate = nn.sigmoid(mlp(mean) + mlp(peak.astype(jnp.float32))).astype(x.dtype)

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.canvas import mean_over_picture
+
 
 class GateMLP(nn.Module):
     """The bottleneck C -> C/reduction -> C of channel attentions, before the sigmoid.
@@ -42,6 +44,6 @@ class ChannelAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        pooled = jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        pooled = mean_over_picture(x)
         gate = GateMLP(self.reduction, dtype=self.dtype, name="mlp")(pooled)
-        return x * nn.sigmoid(gate)[:, None, None, :].astype(x.dtype)
+        return x * nn.sigmoid(gate).astype(x.dtype)

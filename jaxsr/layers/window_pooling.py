@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.canvas import picture_mask, picture_size
+
 # Windows begin at every cell's edge; a window is so many cells wide.
 _CELLS = 4
 
@@ -32,13 +34,32 @@ def pool_windows(
     _check(size)
     cell = size // _CELLS
     _, h, w, _ = x.shape
+    inside = picture_mask(x)
     total, peak = x.astype(jnp.float32), x
+    rows, columns = jnp.ones(h), jnp.ones(w)
+    if inside is not None:
+        total, peak = jnp.where(inside, total, 0), jnp.where(inside, x, -jnp.inf)
+        height, width = picture_size(x)
+        rows = (jnp.arange(h) < height).astype(jnp.float32)
+        columns = (jnp.arange(w) < width).astype(jnp.float32)
     for axis in (1, 2):
         total = _reduce_windows(total, cell, axis, jnp.add, 0.0)
         peak = _reduce_windows(peak, cell, axis, jnp.maximum, -jnp.inf)
-    rows = _reduce_windows(jnp.ones(h), cell, 0, jnp.add, 0.0)
-    columns = _reduce_windows(jnp.ones(w), cell, 0, jnp.add, 0.0)
+    rows = _reduce_windows(rows, cell, 0, jnp.add, 0.0)
+    columns = _reduce_windows(columns, cell, 0, jnp.add, 0.0)
+    if inside is not None:
+        # Windows that begin behind the picture's last one repeat it.
+        down = _repeat_last(len(rows), height, cell)
+        across = _repeat_last(len(columns), width, cell)
+        rows, columns = rows[down], columns[across]
+        total, peak = (a[:, down][:, :, across] for a in (total, peak))
     return total / jnp.outer(rows, columns)[None, :, :, None], peak
+
+
+def _repeat_last(windows: int, length: Any, cell: int) -> jax.Array:
+    """Returns for each window of a canvas that of the picture, `length` pixels long."""
+    last = jnp.maximum(-(-length // cell) - _CELLS, 0)
+    return jnp.minimum(jnp.arange(windows), last)
 
 
 def spread_windows(

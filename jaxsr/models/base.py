@@ -30,6 +30,10 @@ class Network(nn.Module):
     channels: int = 3
     dtype: Any = jnp.float32
 
+    # Whether all its layers know of `jaxsr.layers.canvas`. Those that do not run on
+    # pictures of their own shape; no field, so without a type.
+    knows_canvases = False
+
     if typing.TYPE_CHECKING:  # type checkers do not know that flax freezes modules
 
         def __hash__(self) -> int: ...

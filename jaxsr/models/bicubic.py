@@ -19,6 +19,8 @@ class Bicubic(Network):
 
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return self.radius_behind_bicubic(0)

@@ -48,6 +48,8 @@ class DRCN(Network):
     recursions: int = 16
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return self.radius_behind_bicubic(self.recursions + 4)

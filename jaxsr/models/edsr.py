@@ -52,6 +52,8 @@ class EDSR(Network):
     image_range: float = 255.0
     block_loop: BlockLoop = BlockLoop()
 
+    knows_canvases = True
+
     def check(self) -> None:
         super().check()
         upsampling_steps(self.scale)

@@ -27,6 +27,8 @@ class ESPCN(Network):
     features: tuple[int, int] = (64, 32)
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return 4

@@ -30,6 +30,8 @@ class FSRCNN(Network):
     depth: int = 4
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return 2 + self.depth + -(-(_DECONV_SIZE // 2) // self.scale)

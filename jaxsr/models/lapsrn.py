@@ -116,6 +116,8 @@ class LapSRN(Network):
     use_bias: bool = True
     channels: int = 1
 
+    knows_canvases = True
+
     def check(self) -> None:
         super().check()
         if self.scale < 2:

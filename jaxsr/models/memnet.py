@@ -99,6 +99,8 @@ class MemNet(Network):
     recursions: int = 6
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return self.radius_behind_bicubic(2 * self.blocks * self.recursions + 2)

@@ -28,6 +28,8 @@ class MSRResNet(Network):
     features: int = 64
     depth: int = 16
 
+    knows_canvases = True
+
     def check(self) -> None:
         super().check()
         if self.scale not in _UPSAMPLING_STEPS:

@@ -75,6 +75,8 @@ class RCBAM(Network):
     pool_size: int | None = None
     block_loop: BlockLoop = BlockLoop()
 
+    knows_canvases = True
+
     def check(self) -> None:
         super().check()
         if self.pool_size is not None and self.pool_size % 4:

@@ -34,6 +34,8 @@ class SRCNN(Network):
     kernel_sizes: tuple[int, int, int] = (9, 5, 5)
     channels: int = 1
 
+    knows_canvases = True
+
     @property
     def receptive_radius(self) -> int:
         return self.radius_behind_bicubic(sum(size // 2 for size in self.kernel_sizes))

@@ -73,6 +73,8 @@ class SRResNet(Network):
     depth: int = 16
     block_loop: BlockLoop = BlockLoop()
 
+    knows_canvases = True
+
     def check(self) -> None:
         super().check()
         if self.scale not in _UPSAMPLING_STEPS:

@@ -50,6 +50,11 @@ class VDSR(Network):
     image_range: float = 1.0
     channels: int = 1
 
+    @property
+    def knows_canvases(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        # A canvas continues the picture as MATLAB does; PyTorch repeats the last pixel.
+        return self.bicubic == "matlab"
+
     def check(self) -> None:
         super().check()
         if self.bicubic not in _BICUBIC:

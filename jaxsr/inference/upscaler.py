@@ -1,14 +1,9 @@
-"""Run a network on pictures: `Upscaler(model, variables)(photo)`.
-
-Arrays that come from files are uint8 or uint16 `[H, W, C]` (C: 1 gray, 2 gray + alpha,
-3 RGB, 4 RGB + alpha); inside, pictures are float32 `[H, W, C]` in [0, 1]. Lengths of
-`tile` and `overlap` are in pixels of the small (LR) picture.
-"""
+"""A network with its parameters, for pictures of any size and kind: `Upscaler`."""
 
 import copy
-import functools
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +13,11 @@ from jaxtyping import Float, UInt
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.inference.programs import Device, PlacedVariables, enlarge
+from jaxsr.inference.tiling import join_tiles, tile_starts
 from jaxsr.models import Network
 from jaxsr.models.variables import check_finite
 from jaxsr.weights import Weights
-
-# A jax.Device, which type checkers take for a variable.
-Device = Any
 
 WHOLE_PICTURE_PIXELS = 2**22
 """Pictures of up to so many output pixels go through the network whole by default.
@@ -52,14 +46,17 @@ class Upscaler:
     attention, covariance pooling) see one tile instead of the picture, so there the
     result differs a little everywhere, and the fade hides where tiles meet.
 
-    Each new shape of picture or tile is compiled once per network, at 1 to 3 s. The
-    parameters are arguments of the compiled function: another `Upscaler` of an equal
-    network with other parameters, as during training, compiles nothing.
+    Each new shape of picture or tile is compiled once per network, at 1 to 3 s, and the
+    programs used last are kept. The parameters are arguments of the compiled function:
+    another `Upscaler` of an equal network with other parameters, as during training,
+    compiles nothing. A uint8 or uint16 picture is put on a canvas of few shapes, so
+    that a folder of photos compiles a handful of programs, where the network's layers
+    know of canvases (all but those of AMMS and SAN do).
 
     Attributes:
         model: the network.
-        variables: its parameters, on `device`.
-        device: where the network runs.
+        variables: its parameters, on the host.
+        devices: where the network runs; they share the rows of a picture.
         scale: its integer factor.
         channels: 1 (it works on luma) or 3.
         tile: as given; None means chosen per picture.
@@ -87,7 +84,8 @@ class Upscaler:
             overlap: least width of the strip that neighbouring tiles share.
             self_ensemble: average over the 8 flips and quarter turns of the picture:
                 8 times the work, usually 0.05 to 0.2 dB better.
-            device: where the network runs; by default the first local device.
+            device: where the network runs; by default the first accelerator, or all
+                CPU devices (see `jaxsr.cpu.use_every_core`).
 
         Raises:
             InputError: `tile` below 0 or below twice the `overlap`, negative `overlap`;
@@ -108,18 +106,23 @@ class Upscaler:
         self.tile = tile
         self.overlap = overlap
         self.self_ensemble = self_ensemble
-        self.device = jax.local_devices()[0] if device is None else device
+        devices = jax.local_devices() if device is None else [device]
+        if devices[0].platform != "cpu":
+            devices = devices[:1]
         # Through the host: parameters of a training run may be spread over devices,
         # each of which would otherwise repeat the whole work.
-        on_host = jax.device_get(dict(variables))
-        check_finite(on_host)
-        self.variables = jax.device_put(on_host, self.device)
+        self.variables = jax.device_get(dict(variables))
+        check_finite(self.variables)
+        self._placed = PlacedVariables(self.variables, devices)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        return self._placed.devices
 
     def on(self, device: Device) -> "Upscaler":
         """Returns the same upscaler on another device."""
         other = copy.copy(self)
-        other.device = device
-        other.variables = jax.device_put(self.variables, device)
+        other._placed = PlacedVariables(self.variables, [device])
         return other
 
     def save(self, path: str | Path, **origin: Any) -> None:
@@ -151,13 +154,21 @@ class Upscaler:
             tile = 0 if whole else max(side, 2 * self.overlap)
         return (min(tile, height), min(tile, width)) if tile else (height, width)
 
-    def __call__(self, image: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "..."]:
+    def __call__(
+        self,
+        image: UInt[np.ndarray, "..."],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> UInt[np.ndarray, "..."]:
         """Returns the picture enlarged `scale` times, rounded, in the same kind.
+
+        Rows are rounded as they come: beside the result there is a row of tiles.
 
         Args:
             image: uint8 or uint16, `[H, W]` or `[H, W, C]` with C in 1 to 4. Alpha (the
                 last of 2 or 4 channels) is enlarged by bicubic interpolation; colours
                 of pixels that it hides give way to those of their neighbours.
+            progress: told after each tile how many are done, and of how many.
 
         Raises:
             InputError: another type or shape, or no pixels; the network's output is not
@@ -165,7 +176,7 @@ class Upscaler:
         """
         image = np.asarray(image)
         if image.ndim == 2:
-            return self(image[..., None])[..., 0]
+            return self(image[..., None], progress=progress)[..., 0]
         if image.dtype not in (np.uint8, np.uint16):
             raise InputError(
                 f"expected a uint8 or uint16 picture, got {image.dtype} "
@@ -176,20 +187,19 @@ class Upscaler:
                 "expected a picture [H, W] or [H, W, 1 to 4] with at least one pixel, "
                 f"got {list(image.shape)}"
             )
-        peak = np.iinfo(image.dtype).max
-        colours = 1 if image.shape[-1] < 3 else 3
-        lr = image[..., :colours]
-        if image.shape[-1] > colours:
-            lr = fill_transparent(lr, image[..., colours:])
-        sr = self.run(lr.astype(np.float32) / np.float32(peak))
-        if not np.isfinite(sr).all():  # rounded it would be a picture with black spots
-            raise InputError("the network made NaN or infinite pixels of this picture")
-        sr = np.clip(sr, 0.0, 1.0)
-        sr = np.floor(sr * np.float32(peak) + 0.5).astype(image.dtype)
-        if image.shape[-1] == colours:
-            return sr
-        alpha = imresize(image[..., colours:], self.scale)
-        return np.concatenate([sr, alpha], axis=-1)
+        height, width, channels = image.shape
+        colours = 1 if channels < 3 else 3
+        sr = np.empty((height * self.scale, width * self.scale, channels), image.dtype)
+        lr, alpha = image[..., :colours], image[..., colours:]
+        if channels > colours:
+            lr = fill_transparent(lr, alpha)
+        top = 0
+        for stretch in self._stretches(lr, few_shapes=True, progress=progress):
+            _round_into(sr[top : top + len(stretch), :, :colours], stretch)
+            top += len(stretch)
+        if channels > colours:
+            sr[..., colours:] = imresize(alpha, self.scale)
+        return sr
 
     def run(self, lr: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "sh sw c"]:
         """Returns the enlarged picture as float32, neither clipped nor rounded.
@@ -209,96 +219,112 @@ class Upscaler:
                 "expected a picture [H, W, 1] or [H, W, 3] with at least one pixel, "
                 f"got {list(lr.shape)}"
             )
+        stretches = list(self._stretches(lr, few_shapes=False))
+        return stretches[0] if len(stretches) == 1 else np.concatenate(stretches)
+
+    def _stretches(
+        self,
+        lr: np.ndarray,
+        *,
+        few_shapes: bool,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yields the enlarged picture, float32, from the top down.
+
+        Args:
+            lr: float in [0, 1], uint8 or uint16, with 1 or 3 channels.
+            few_shapes: see `jaxsr.inference.programs.enlarge`.
+            progress: see `__call__`.
+        """
+        height, width = lr.shape[:2]
+        tile_height, tile_width = self.tile_shape(height, width)
+        tops = tile_starts(height, tile_height, self.overlap)
+        lefts = tile_starts(width, tile_width, self.overlap)
+        done = itertools.count(1)
+
+        def enlarge_tile(top: int, left: int) -> np.ndarray:
+            part = (slice(top, top + tile_height), slice(left, left + tile_width))
+            sr = self._enlarge(lr, part, few_shapes=few_shapes)
+            if progress is not None:
+                progress(next(done), len(tops) * len(lefts))
+            return sr.swapaxes(0, 1)
+
+        def enlarge_row(top: int) -> np.ndarray:
+            tiles = (enlarge_tile(top, left) for left in lefts)
+            joined = list(join_tiles(tiles, lefts, self.scale))
+            return (joined[0] if len(joined) == 1 else np.concatenate(joined)).swapaxes(
+                0, 1
+            )
+
+        return join_tiles(map(enlarge_row, tops), tops, self.scale)
+
+    def _enlarge(
+        self, picture: np.ndarray, part: tuple[slice, slice], *, few_shapes: bool
+    ) -> np.ndarray:
+        """Returns a part of the picture, enlarged, with the picture's channels."""
+        lr = _to_float(picture[part])
         if lr.shape[-1] == self.channels:
-            return self._enlarge(lr)
+            return self._average(lr, few_shapes=few_shapes)
         if self.channels == 3:
-            sr = self._enlarge(np.repeat(lr, 3, axis=-1))
+            sr = self._average(np.repeat(lr, 3, axis=-1), few_shapes=few_shapes)
             return sr.mean(axis=-1, keepdims=True)
-        ycbcr = np.asarray(rgb_to_ycbcr(lr))
-        luma = self._enlarge(ycbcr[..., :1])
-        chroma = imresize(ycbcr[..., 1:], self.scale)
+        luma = np.asarray(rgb_to_ycbcr(lr))[..., :1]
+        luma = self._average(luma, few_shapes=few_shapes)
+        chroma = _bicubic_chroma(picture, part, self.scale)
         sr = ycbcr_to_rgb(np.concatenate([luma, chroma], axis=-1))
         return np.asarray(sr, np.float32)
 
-    def _enlarge(self, lr: np.ndarray) -> np.ndarray:
-        """Returns the network's output for a picture of its own number of channels."""
+    def _average(self, lr: np.ndarray, *, few_shapes: bool) -> np.ndarray:
+        """Returns the network's output, of the 8 views on average if so asked."""
+
+        def forward(view: np.ndarray) -> np.ndarray:
+            return enlarge(self.model, self._placed, view, few_shapes=few_shapes)
+
         if not self.self_ensemble:
-            return self._forward(lr)
+            return forward(lr)
         total = np.zeros((), np.float64)
         for turns in range(4):
             for flip in (False, True):
                 view = np.rot90(lr, turns)
-                sr = self._forward(view[:, ::-1] if flip else view)
+                sr = forward(view[:, ::-1] if flip else view)
                 total = total + np.rot90(sr[:, ::-1] if flip else sr, -turns)
         return (total / 8).astype(np.float32)
 
-    def _forward(self, lr: np.ndarray) -> np.ndarray:
-        height, width = lr.shape[:2]
-        tile_height, tile_width = self.tile_shape(height, width)
-        rows = _starts(height, tile_height, self.overlap)
-        columns = _starts(width, tile_width, self.overlap)
 
-        def tile(top: int, left: int) -> np.ndarray:
-            view = lr[top : top + tile_height, left : left + tile_width]
-            return self._forward_tile(view)
-
-        def row(top: int) -> np.ndarray:
-            tiles = (tile(top, left).swapaxes(0, 1) for left in columns)
-            return _join(tiles, columns, width, self.scale).swapaxes(0, 1)
-
-        return _join(map(row, rows), rows, height, self.scale)
-
-    def _forward_tile(self, lr: np.ndarray) -> np.ndarray:
-        batch = jax.device_put(np.ascontiguousarray(lr[None]), self.device)
-        return jax.device_get(_apply(self.model, self.variables, batch))[0]
+def _to_float(image: np.ndarray) -> np.ndarray:
+    """Returns the picture as float32 in [0, 1]."""
+    if image.dtype.kind == "f":
+        return image
+    return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _apply(model: Network, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
-    # The module is static and hashed by its fields: equal networks share compilations.
-    sr = model.apply(variables, lr)
-    assert isinstance(sr, jax.Array)
-    return sr
+def _round_into(out: np.ndarray, sr: np.ndarray) -> None:
+    """Writes float pixels in [0, 1] as integers over the full range of `out`.
 
-
-def _starts(size: int, tile: int, overlap: int) -> list[int]:
-    """Returns where tiles begin, evenly; neighbours share at least `overlap`."""
-    if tile == size:
-        return [0]
-    count = math.ceil((size - overlap) / (tile - overlap))
-    return [i * (size - tile) // (count - 1) for i in range(count)]
-
-
-def _join(
-    pieces: Iterable[np.ndarray], starts: list[int], size: int, scale: int
-) -> np.ndarray:
-    """Returns the pieces, which begin at `starts` on axis 0, as one array.
-
-    Rows are joined after the tiles of each row, not both at once: a corner that four
-    tiles share then never shows the outer edge of any of them.
-
-    Args:
-        pieces: enlarged `[t, w, C]`, all of one shape.
-        starts: in LR pixels.
-        size: of the whole on axis 0, in LR pixels.
-        scale: the network's factor.
+    Raises:
+        InputError: a pixel is not finite.
     """
-    canvas = np.empty(0, np.float32)
-    end = 0
-    for start, piece in zip(starts, pieces, strict=True):
-        if end == 0:
-            if len(starts) == 1:
-                return piece
-            canvas = np.empty((size * scale, *piece.shape[1:]), np.float32)
-        begin = start * scale
-        shared = max(end - begin, 0)
-        dropped = shared // 4
-        fade = slice(begin + dropped, end - dropped if shared else begin)
-        length = fade.stop - fade.start
-        ramp = (np.arange(length, dtype=np.float32) + 0.5) / max(length, 1)
-        old, new = canvas[fade], piece[dropped : dropped + length]
-        # Written so, pixels on which both agree keep their exact value.
-        canvas[fade] = old + ramp[:, None, None] * (new - old)
-        end = begin + len(piece)
-        canvas[fade.stop : end] = piece[dropped + length :]
-    return canvas
+    peak = np.float32(np.iinfo(out.dtype).max)
+    step = max(2**20 // sr[0].size, 1)  # rows; what is made in between stays small
+    for top in range(0, len(sr), step):
+        rows = sr[top : top + step]
+        if not np.isfinite(
+            rows
+        ).all():  # rounded it would be a picture with black spots
+            raise InputError("the network made NaN or infinite pixels of this picture")
+        out[top : top + step] = np.floor(np.clip(rows, 0.0, 1.0) * peak + 0.5)
+
+
+def _bicubic_chroma(
+    picture: np.ndarray, part: tuple[slice, slice], scale: int
+) -> np.ndarray:
+    """Returns a part's chroma enlarged as in the whole picture."""
+    margin = 2  # as far as the interpolation looks
+    wider, cut = [], []
+    for side, span in zip(picture.shape[:2], part, strict=True):
+        start, stop = max(span.start - margin, 0), min(span.stop + margin, side)
+        wider.append(slice(start, stop))
+        begin = (span.start - start) * scale
+        cut.append(slice(begin, begin + (span.stop - span.start) * scale))
+    ycbcr = np.asarray(rgb_to_ycbcr(_to_float(picture[tuple(wider)])))
+    return imresize(ycbcr[..., 1:], scale)[tuple(cut)]

@@ -1,0 +1,58 @@
+"""Compiled programs kept in the user's cache folder, for the next process."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import jax
+import platformdirs
+
+MAX_BYTES = 2**29
+"""So much is kept; what was used longest ago goes first."""
+
+# What takes less is compiled as fast as it is read.
+_LEAST_SECONDS = 0.3
+
+
+def keep_compiled_programs() -> Path | None:
+    """Lets JAX keep what it compiles; returns the folder, or None where it does not.
+
+    Belongs at the start of a program, after the number of devices is settled. The
+    folder is "programs" in JAXSR_CACHE_DIR or the user's cache folder. Nothing is kept
+    if
+
+    - JAXSR_CACHE is 0, or the folder cannot be written;
+    - the programs are for an Intel CPU, or one that cannot be told: XLA finds its own
+      entries unfit there and says so at length (docs/performance.md).
+
+    A folder that JAX has been given (JAX_COMPILATION_CACHE_DIR) stays as it is.
+    """
+    chosen = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    if chosen:
+        return Path(chosen)
+    if os.environ.get("JAXSR_CACHE") == "0" or not _is_safe():
+        return None
+    top = os.environ.get("JAXSR_CACHE_DIR") or platformdirs.user_cache_dir("jaxsr")
+    folder = Path(top) / "programs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    if not os.access(folder, os.W_OK):
+        return None
+    for name, value in {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_compilation_cache_max_size": MAX_BYTES,
+        "jax_persistent_cache_min_compile_time_secs": _LEAST_SECONDS,
+    }.items():
+        jax.config.update(name, value)
+    return folder
+
+
+def _is_safe() -> bool:
+    if jax.default_backend() != "cpu":
+        return True
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(errors="replace")
+    return platform.machine() in ("arm64", "aarch64")

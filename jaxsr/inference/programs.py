@@ -1,0 +1,158 @@
+"""Compiled programs: of few shapes, few at a time, a picture's rows shared out.
+
+XLA compiles a program for each shape, in 1 to 30 s, and on a CPU leaves cores idle
+within a device. So pictures lie on canvases of few shapes where the network's layers
+allow it (`jaxsr.layers.canvas`), the programs used last are kept and others dropped,
+and where there are several devices the rows are shared among them: XLA itself exchanges
+what a device needs of its neighbours' rows.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
+
+from jaxsr.layers.canvas import apply_on_canvas
+
+# A jax.Device, which type checkers take for a variable.
+Device = Any
+
+KEPT_PROGRAMS = 16
+"""How many programs a process keeps, those used last; one takes 5 to 50 MB."""
+
+# Fewer rows than this are not worth the exchange with the neighbours.
+_LEAST_ROWS = 32
+
+# Below the first, sides of canvases are powers of two; above, also half-way between.
+_COARSE_SIDE, _LEAST_SIDE = 256, 64
+
+
+def canvas_side(length: int) -> int:
+    """Returns the side of the canvas for pictures `length` pixels high or wide.
+
+    64, 128, 256, 384, 512, 768, 1024, ...: a folder of photos makes do with a handful
+    of programs, and on average a third of the work is in vain.
+    """
+    side = _LEAST_SIDE
+    while side < length:
+        if side >= _COARSE_SIDE and side + side // 2 >= length:
+            return side + side // 2
+        side *= 2
+    return side
+
+
+class PlacedVariables:
+    """A network's variables on several devices, for programs on one or more of them."""
+
+    def __init__(self, variables: Mapping[str, Any], devices: Sequence[Device]):
+        """Copies the variables.
+
+        Args:
+            variables: arrays on the host.
+            devices: each gets a copy.
+        """
+        self.devices = tuple(devices)
+        everywhere = NamedSharding(Mesh(np.array(devices), ("rows",)), PartitionSpec())
+        self._variables = jax.device_put(dict(variables), everywhere)
+
+    def on_first(self, count: int) -> Any:
+        """Returns the variables on the first `count` devices, without copying."""
+        mesh = Mesh(np.array(self.devices[:count]), ("rows",))
+        sharding = NamedSharding(mesh, PartitionSpec())
+
+        def view(leaf: jax.Array) -> jax.Array:
+            copies = {shard.device: shard.data for shard in leaf.addressable_shards}
+            parts = [copies[device] for device in self.devices[:count]]
+            return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
+
+        return jax.tree.map(view, self._variables)
+
+
+def enlarge(
+    model: nn.Module,
+    variables: PlacedVariables,
+    lr: Float[np.ndarray, "h w c"],
+    *,
+    few_shapes: bool,
+) -> Float[np.ndarray, "sh sw c"]:
+    """Returns the network's output for one picture or tile.
+
+    Args:
+        model: the network.
+        variables: its parameters, on the devices that share the rows.
+        lr: the picture.
+        few_shapes: put it on a canvas, if the network's layers know of them. The result
+            then differs from that of its own shape by the rounding of sums.
+    """
+    height, width, _ = lr.shape
+    knows_canvases = getattr(model, "knows_canvases", False)
+    rows, columns = height, width
+    if few_shapes and knows_canvases:
+        rows, columns = canvas_side(height), canvas_side(width)
+    count = max(min(len(variables.devices), rows // _LEAST_ROWS), 1)
+    if knows_canvases:
+        rows = -(-rows // count) * count
+    else:
+        count = max(d for d in range(1, count + 1) if rows % d == 0)
+    on_canvas = (rows, columns) != (height, width)
+    if on_canvas:
+        # As far as bicubic interpolation looks it is what the picture's edge implies.
+        missing = ((0, rows - height), (0, columns - width), (0, 0))
+        lr = np.pad(lr, missing, mode="symmetric")
+
+    placed = variables.on_first(count)
+    mesh = Mesh(np.array(variables.devices[:count]), ("rows",))
+    by_rows = NamedSharding(mesh, PartitionSpec(None, "rows"))
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    batch = jax.device_put(np.ascontiguousarray(lr[None]), by_rows)
+    size = jax.device_put((np.int32(height), np.int32(width)), everywhere)
+    arguments = (placed, batch, *(size if on_canvas else ()))
+
+    def compile_program() -> Callable[..., jax.Array]:
+        function = _on_canvas if on_canvas else _whole
+        program = jax.jit(lambda *given: function(model, *given), out_shardings=by_rows)
+        return program.lower(*arguments).compile()
+
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(placed))
+    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes)
+    sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
+    scale = sr.shape[0] // rows
+    return sr[: height * scale, : width * scale]
+
+
+def _whole(model: nn.Module, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
+    return jnp.asarray(model.apply(variables, lr))
+
+
+def _on_canvas(model: nn.Module, *given: Any) -> jax.Array:
+    return jnp.asarray(apply_on_canvas(model, *given))
+
+
+class _Programs:
+    """The programs used last, for threads: each is compiled once."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, tuple[threading.Lock, list[Any]]] = OrderedDict()
+
+    def get(self, key: Any, compile_program: Callable[[], Any]) -> Callable[..., Any]:
+        """Returns the program of this key, compiled now if it is not there."""
+        with self._lock:
+            busy, program = self._kept.setdefault(key, (threading.Lock(), []))
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_PROGRAMS:
+                self._kept.popitem(last=False)
+        with busy:
+            if not program:
+                program.append(compile_program())
+        return program[0]
+
+
+_programs = _Programs()
