@@ -238,7 +238,7 @@ def test_train_refuses_to_start_from_other_weights(photos, tmp_path):
         (tmp_path / "absent.safetensors", "absent.safetensors: no such weights file"),
         ("rcbam_x7", "no weights of rcbam x7 are published"),
         (tmp_path, "no run of jaxsr here"),
-        ("rcbam", "a run's folder or published weights such as .*, got 'rcbam'"),
+        ("rcbam", "train.init_from: rcbam: which scale"),
     ):
         config = _config(photos, init_from=str(source))
         with pytest.raises(InputError, match=message):
