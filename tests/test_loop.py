@@ -236,6 +236,30 @@ def test_fit_signal_is_not_followed_by_an_evaluation_and_says_so(tmp_path):
     assert (int(state.step), ending) == (2, Ending.SIGNAL)
 
 
+def test_fit_further_signals_do_not_end_the_last_save(tmp_path):
+    class Signalled(Checkpoints):
+        def wait(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            super().wait()
+
+    reached = []
+    before = signal.signal(signal.SIGTERM, lambda *_: reached.append("default"))
+    try:
+        with Signalled(tmp_path) as checkpoints:
+            fit(
+                _state(),
+                lambda state, count: _step(state, next(_batches())),
+                batch_size=8,
+                cadence=Cadence(steps=1),
+                checkpoints=checkpoints,
+                log=None,
+            )
+            assert checkpoints.steps() == [1]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert reached == []
+
+
 @pytest.mark.parametrize("where", ["gradient", "params"])
 def test_fit_never_saves_what_is_not_finite(tmp_path, where):
     def run_steps(state, count):

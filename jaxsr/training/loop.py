@@ -205,7 +205,8 @@ def fit(
                 checkpoints.save(state, psnr=numbers.get("psnr"))
             if stopping:
                 break
-    checkpoints.wait()
+        # In here, where another signal does not end what is being written.
+        checkpoints.wait()
     if step < cadence.steps or ending == Ending.SIGNAL:
         _log.info("%s", _why(ending, cadence, step=step, steps_done=step - first_step))
     return state, ending
