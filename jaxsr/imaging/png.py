@@ -86,11 +86,12 @@ def is_complete(chunks: Chunks) -> bool:
         if columns > 0 and rows > 0:
             expected += rows * (1 + (columns * bits + 7) // 8)
     inflate, found = zlib.decompressobj(), 0
-    for name, body in chunks:
-        while name == b"IDAT" and body:
-            found += len(inflate.decompress(body, 2**20))
+    for body in [*(body for name, body in chunks if name == b"IDAT"), b""]:
+        # A megabyte at a time: a few bytes may stand for very many.
+        while found < expected and (piece := inflate.decompress(body, 2**20)):
+            found += len(piece)
             body = inflate.unconsumed_tail
-    return found + len(inflate.flush()) >= expected
+    return found >= expected
 
 
 def read_metadata(chunks: Chunks) -> dict[str, Any]:

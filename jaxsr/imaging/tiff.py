@@ -28,6 +28,7 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _JPEGS = (6, 7, 33007, 34892)
 _PREDICTOR_OF_FLOATS = 3
+_MOST_EXTRA = 8  # a picture's memory is bounded by its pixels, and so by these
 
 
 def is_tiff(head: bytes) -> bool:
@@ -117,10 +118,7 @@ def _value(page: Any, tag: int, default: Any) -> Any:
 
 def _check_samples(page: Any) -> None:
     """Refuses what is not unsigned whole numbers of equal size with a known meaning."""
-    bits = _value(page, 258, 1)
-    bits = set(bits) if isinstance(bits, tuple) else {bits}
-    formats = _value(page, 339, 1)
-    formats = set(formats) if isinstance(formats, tuple) else {formats}
+    bits, formats = (set(np.ravel(_value(page, tag, 1)).tolist()) for tag in (258, 339))
     if not formats <= {1, 4}:
         names = {2: "signed numbers", 3: "floating point"}
         what = " and ".join(names.get(f, f"sample format {f}") for f in sorted(formats))
@@ -134,8 +132,11 @@ def _check_samples(page: Any) -> None:
         raise Unsupported(f"expected gray, RGB, CMYK or a palette, got {name}")
     if kind == _CMYK and _value(page, 332, 1) != 1:
         raise Unsupported("expected the inks CMYK, got others")
-    if page.samplesperpixel < _COLOURS.get(kind, 3):
+    extra = page.samplesperpixel - _COLOURS.get(kind, 3)
+    if extra < 0:
         raise ValueError(f"{page.samplesperpixel} samples are too few for its colours")
+    if extra > _MOST_EXTRA:
+        raise Unsupported(f"expected up to {_MOST_EXTRA} extra samples, got {extra}")
     if _value(page, 317, 1) == _PREDICTOR_OF_FLOATS:
         raise Unsupported("expected whole numbers, got the predictor of floating point")
     if page.imagedepth != 1:

@@ -184,6 +184,27 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert run.stderr == ""
 
 
+def test_more_than_promised_takes_no_memory(tmp_path):
+    # A gigabyte of zeros behind the few pixels, in a file of one megabyte.
+    pack = zlib.compressobj(9)
+    zeros = b"".join(pack.compress(bytes(2**24)) for _ in range(64)) + pack.flush()
+    header = chunk(b"IHDR", struct.pack(">2I5B", 8, 8, 8, 2, 0, 0, 0))
+    content = b"\x89PNG\r\n\x1a\n" + header + chunk(b"iCCP", b"a\0\0" + zeros)
+    content += chunk(b"IDAT", zeros) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(content)
+    program = """
+import resource, sys
+from jaxsr.imaging import read_image
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert not read_image(sys.argv[1]).any()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "a.png")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(run.stdout) * unit < 128 * 2**20
+
+
 def test_limit_can_be_raised(tmp_path):
     write_image(tmp_path / "a.png", noise(30, 40))
     with pytest.raises(InputError, match="40x30 are .* raise --max-megapixels"):

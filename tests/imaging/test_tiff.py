@@ -213,6 +213,7 @@ def test_ycbcr_without_compression(tmp_path):
         (tiff(numbers(4, 8), 8, CMYK, tags={332: 2}), "the inks CMYK, got others"),
         (tiff(numbers(2, 8), 8, 0, tags={338: 1}), "multiplied by alpha"),
         (tiff(numbers(2, 8), 8, RGB), "2 samples are too few"),
+        (tiff(numbers(9999, 8), 8, 1), "up to 8 extra samples, got 9998"),
         (tiff(numbers(3, 16), 16, 6), "8 bits a channel of YCbCr"),
         (tiff(numbers(1, 4), 4, PALETTE, tags={320: (1,) * 9}), "palette is not whole"),
     ],
