@@ -27,7 +27,7 @@ def join_tiles(
     tiles share then never shows the outer edge of any of them.
 
     Args:
-        pieces: enlarged `[t, w, C]`, which begin at `starts`.
+        pieces: enlarged `[t, w, C]`, which begin at `starts`; may be written to.
         starts: in LR pixels.
         scale: the network's factor.
     """
@@ -41,12 +41,13 @@ def join_tiles(
             fade_from = begin + dropped
             yield open_part[: fade_from - final]
             old = open_part[fade_from - final : end - dropped - final]
+            if not piece.flags.writeable:
+                piece = piece.copy()
             new = piece[dropped : dropped + len(old)]
             ramp = (np.arange(len(old), dtype=np.float32) + 0.5) / max(len(old), 1)
             # Written so, pixels on which both agree keep their exact value.
-            faded = old + ramp[:, None, None] * (new - old)
-            open_part = np.concatenate([faded, piece[dropped + len(old) :]])
-            final = fade_from
+            new[:] = old + ramp[:, None, None] * (new - old)
+            open_part, final = piece[dropped:], fade_from
         else:
             open_part = piece
         end = begin + len(piece)

@@ -251,10 +251,15 @@ class Upscaler:
 
         def enlarge_row(top: int) -> np.ndarray:
             tiles = (enlarge_tile(top, left) for left in lefts)
-            joined = list(join_tiles(tiles, lefts, self.scale))
-            return (joined[0] if len(joined) == 1 else np.concatenate(joined)).swapaxes(
-                0, 1
-            )
+            if len(lefts) == 1:
+                return next(tiles).swapaxes(0, 1)
+            shape = (tile_height * self.scale, width * self.scale, lr.shape[-1])
+            row = np.empty(shape, np.float32)
+            left = 0
+            for stretch in join_tiles(tiles, lefts, self.scale):
+                row[:, left : left + len(stretch)] = stretch.swapaxes(0, 1)
+                left += len(stretch)
+            return row
 
         return join_tiles(map(enlarge_row, tops), tops, self.scale)
 
