@@ -8,6 +8,8 @@ import pytest
 
 # Eight devices on any machine, so that data parallelism is tested everywhere.
 jax.config.update("jax_num_cpu_devices", 8)
+# Nor are programs left in the folder of whoever runs the tests.
+os.environ["JAXSR_CACHE"] = "0"
 
 
 @pytest.fixture(scope="session")
