@@ -31,7 +31,7 @@ _ROWS = [{name: name == alone for name in _SWITCHES} for alone in _SWITCHES] + [
 
 
 def _run(row: dict[str, bool], options: argparse.Namespace) -> dict[str, Any]:
-    """Trains one row; returns its result, see `jaxsr.benchmark`, and its steps."""
+    """Trains one row; returns its result, see `jaxsr.scoring`, and its steps."""
     config = amms.get_config(f"x{options.scale},{options.recipe}")
     config.model.update(row)
     config.train.max_minutes = options.minutes

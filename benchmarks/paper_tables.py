@@ -15,9 +15,9 @@ from pathlib import Path
 
 from published import published
 
-from jaxsr.benchmark import comparison_picture
 from jaxsr.imaging import write_image
 from jaxsr.loading import load
+from jaxsr.scoring import comparison_picture
 from jaxsr.weights import zoo
 from jaxsr.weights.cards import describe_hardware
 

@@ -17,7 +17,7 @@ from pathlib import Path
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from jaxsr import benchmark, models
+from jaxsr import models, scoring
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.inference import Upscaler
 from jaxsr.training import train
@@ -70,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()  # as train.py does
     use_every_core(batch_size=16)
-    bicubic = benchmark.evaluate(
+    bicubic = scoring.evaluate(
         Upscaler(models.create("bicubic", scale=2), {}), ["Set5"], scale=2
     )
     rows = [{**bicubic, "variant": "", "steps": 0, "batch": ""}]

@@ -318,7 +318,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from jaxsr.benchmark import markdown_table, score_folders, write_result
+    from jaxsr.scoring import markdown_table, score_folders, write_result
 
     results = score_folders(
         options.sr_folder,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from jaxsr.errors import InputError
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     Args:
         command: what was typed, to be kept with the numbers.
     """
-    from jaxsr import benchmark
+    from jaxsr import scoring
     from jaxsr.inference import Upscaler
     from jaxsr.loading import load_weights
 
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         tile=options.tile,
         self_ensemble=bool(options.self_ensemble),
     )
-    result = benchmark.evaluate(
+    result = scoring.evaluate(
         upscaler,
         [name for name in (options.benchmarks or "Set5,Set14").split(",") if name],
         scale=upscaler.scale,
@@ -92,9 +93,11 @@ def run(options: argparse.Namespace, command: str) -> None:
     if options.weights:
         about["weights"] = options.weights
     result |= about
-    print(benchmark.markdown_table(result), flush=True)
+    # Standard output holds the table or the JSON, not both.
+    out = sys.stderr if options.json == "-" else sys.stdout
+    print(scoring.markdown_table(result), file=out, flush=True)
     if options.json:
-        benchmark.write_result(options.json, result)
+        scoring.write_result(options.json, result)
 
 
 def _which(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

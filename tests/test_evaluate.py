@@ -16,8 +16,8 @@ import evaluate
 import jaxsr
 from configs import rcbam
 from jaxsr import models
-from jaxsr.benchmark import read_result, weights_hash
 from jaxsr.imaging import imresize, read_image, write_image
+from jaxsr.scoring import read_result, weights_hash
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.state import create_state
 from jaxsr.training.workdir import claim_workdir, create_model

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from configs import espcn
-from jaxsr import benchmark, models
+from jaxsr import models, scoring
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.training import train
@@ -175,7 +175,7 @@ import json, os, signal, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
 from configs import espcn
-from jaxsr import benchmark, models, processes
+from jaxsr import models, processes, scoring
 from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.training.checkpoints import Checkpoints
@@ -229,9 +229,9 @@ with processes.connected(
     model = models.create("espcn", scale=2)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 1)))
     upscaler = Upscaler(model, variables)
-    result = benchmark.evaluate(upscaler, [photos], scale=2)
+    result = scoring.evaluate(upscaler, [photos], scale=2)
     found["scores"] = result["benchmarks"]
-    found["error"] = refused(benchmark.evaluate, upscaler, ["folder:nowhere"], scale=2)
+    found["error"] = refused(scoring.evaluate, upscaler, ["folder:nowhere"], scale=2)
 print(json.dumps(found))
 """
 
@@ -255,7 +255,7 @@ def test_two_processes_agree(photos, tmp_path):
 
     model = models.create("espcn", scale=2)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 1)))
-    alone = benchmark.evaluate(Upscaler(model, variables), [photos], scale=2)
+    alone = scoring.evaluate(Upscaler(model, variables), [photos], scale=2)
     assert one["scores"] == alone["benchmarks"]
 
 

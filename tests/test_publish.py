@@ -10,7 +10,7 @@ import pytest
 
 import jaxsr
 from configs import rcbam
-from jaxsr import benchmark
+from jaxsr import scoring
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
@@ -76,9 +76,9 @@ def test_publish_writes_file_entry_and_card(run, checkout, photos):
 
     # What the entry says is what whoever loads the file measures.
     upscaler = jaxsr.load(zoo.weights_file(entry, folder))
-    again = benchmark.evaluate(upscaler, [photos], scale=2)["benchmarks"]["mine"]
+    again = scoring.evaluate(upscaler, [photos], scale=2)["benchmarks"]["mine"]
     assert round(again["psnr"], 4) == entry["benchmarks"]["mine"]["psnr"]
-    bicubic = benchmark.evaluate(jaxsr.load("bicubic", scale=2), [photos], scale=2)
+    bicubic = scoring.evaluate(jaxsr.load("bicubic", scale=2), [photos], scale=2)
     expected = bicubic["benchmarks"]["mine"]["psnr"]
     assert abs(entry["bicubic"]["mine"]["psnr"] - expected) < 0.01
 
@@ -98,7 +98,7 @@ def test_publish_tells_how_the_run_was_made(run, checkout, photos):
 def test_publish_a_run_of_an_older_train(run, checkout, photos):
     result = json.loads((run / "results.json").read_text())
     del result["command"], result["training_images"]
-    benchmark.write_result(run / "results.json", result)
+    scoring.write_result(run / "results.json", result)
     with pytest.raises(InputError, match="give the same command again"):
         publish(run, root=checkout, benchmarks=[photos])
     _train(run, photos, 2)
@@ -184,8 +184,8 @@ def test_publish_refuses(run, checkout, photos, tmp_path):
         checkpoints.save(state.replace(step=np.int32(3), params=params, ema=params))
     with pytest.raises(InputError, match="results.json is of step 2, .* of step 3"):
         publish(run, root=checkout, benchmarks=[photos])
-    result = benchmark.read_result(run / "results.json")
-    benchmark.write_result(run / "results.json", result | {"step": 3})
+    result = scoring.read_result(run / "results.json")
+    scoring.write_result(run / "results.json", result | {"step": 3})
     with pytest.raises(InputError, match="float16 costs .* dB, expected less than"):
         publish(run, root=checkout, benchmarks=[photos])
     assert zoo.read_manifest(checkout / "jaxsr" / "weights") == []

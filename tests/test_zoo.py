@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jaxsr
-from jaxsr import benchmark
+from jaxsr import scoring
 from jaxsr.data.sources import FolderSource
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
@@ -46,7 +46,7 @@ def test_entry_describes_its_file(entry):
 @of_every_entry
 def test_entry_gives_its_numbers_on_set5(entry, data_dir):
     def measure(benchmark_set, dtype):
-        return benchmark.evaluate(
+        return scoring.evaluate(
             jaxsr.load(entry["network"], scale=entry["scale"], dtype=dtype),
             [benchmark_set],
             scale=entry["scale"],

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsr import benchmark
+from jaxsr import scoring
 from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.files import write_whole
 from jaxsr.inference import Upscaler
@@ -98,7 +98,7 @@ def publish(
 
     def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         kept = fields if variables else {"scale": scale}
-        sets = benchmark.evaluate(
+        sets = scoring.evaluate(
             Upscaler(create(name, **kept), variables),
             benchmarks,
             scale=scale,
@@ -183,7 +183,7 @@ def _training_record(
     workdir: Path, config: Mapping[str, Any], step: int
 ) -> dict[str, Any]:
     """Returns how the run was trained, from what it wrote."""
-    result = benchmark.read_result(workdir / "results.json")
+    result = scoring.read_result(workdir / "results.json")
     if result.get("step") != step:
         raise InputError(
             f"{workdir}: results.json is of step {result.get('step')}, the last "

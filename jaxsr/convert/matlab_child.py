@@ -24,7 +24,7 @@ def main(path: str, out: str, size: int) -> None:
         if not name.startswith("__"):
             arrays |= _flatten(name, value)
     numbered = {str(i): array for i, array in enumerate(arrays.values())}
-    np.savez(out, names=np.array(list(arrays), np.str_), **numbered)
+    np.savez(out, **{"names": np.array(list(arrays), np.str_), **numbered})
 
 
 def _limit_memory(size: int) -> None:

@@ -176,7 +176,7 @@ KEYS: dict[str, Key] = {
     # A run that is there already may go on with another schedule and optimiser, see
     # docs/training.md: after numbers that are not finite, from the last good step.
     "train.change_recipe": _flag(False),
-    # Evaluation during training and at its end: jaxsr.benchmark.evaluate.
+    # Evaluation during training and at its end: jaxsr.scoring.evaluate.
     "eval.benchmarks": _text("Set5,Set14", "benchmark sets joined by commas", ".*"),
     "eval.protocol": _text("rgb", "the name of a protocol"),
     "eval.self_ensemble": _flag(False),

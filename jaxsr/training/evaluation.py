@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsr import benchmark, models, processes
+from jaxsr import models, processes, scoring
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import Network
@@ -65,8 +65,8 @@ def report(
     bicubic = Upscaler(models.create("bicubic", scale=config.model.scale), {})
     rows = [_score(config, bicubic, "bicubic"), ours]
     if processes.is_first():
-        table = benchmark.markdown_table(rows)
-        benchmark.write_result(folder / "results.json", ours)
+        table = scoring.markdown_table(rows)
+        scoring.write_result(folder / "results.json", ours)
         (folder / "results.md").write_text(table + "\n", encoding="utf-8")
         write_image(folder / "comparison.png", _comparison(config, upscaler))
         print(f"\n{table}\n")
@@ -78,7 +78,7 @@ def _upscaler(config: Config, model: Network, variables: Any) -> Upscaler:
 
 
 def _score(config: Config, upscaler: Upscaler, name: str) -> dict[str, Any]:
-    return benchmark.evaluate(
+    result = scoring.evaluate(
         upscaler,
         benchmark_names(config),
         scale=config.model.scale,
@@ -86,10 +86,11 @@ def _score(config: Config, upscaler: Upscaler, name: str) -> dict[str, Any]:
         name=name,
         data_dir=config.data.data_dir,
     )
+    return dict(result)
 
 
 def _comparison(config: Config, upscaler: Upscaler) -> np.ndarray:
-    return benchmark.comparison_picture(
+    return scoring.comparison_picture(
         upscaler,
         benchmark_names(config)[0],
         name=config.model.name,

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from jaxsr import models
-from jaxsr.benchmark import (
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize, read_image, write_image
+from jaxsr.inference import Upscaler
+from jaxsr.scoring import (
     comparison_picture,
     evaluate,
     markdown_table,
@@ -23,9 +26,6 @@ from jaxsr.benchmark import (
     weights_hash,
     write_result,
 )
-from jaxsr.errors import InputError
-from jaxsr.imaging import imresize, read_image, write_image
-from jaxsr.inference import Upscaler
 
 # PSNR (dB) and SSIM of bicubic interpolation, protocol "classic". The papers' tables
 # print the same numbers, e.g. VDSR (arXiv 1511.04587, Table 3).

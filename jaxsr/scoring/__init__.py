@@ -1,0 +1,24 @@
+"""Scores: a network, or the pictures of any program, over benchmark sets.
+
+`evaluate` and `score_folders` return the same kind of dictionary, a `Result`, which
+`write_result` keeps as JSON and `markdown_table` prints as the field does.
+"""
+
+from jaxsr.scoring.folders import score_folders
+from jaxsr.scoring.network import evaluate
+from jaxsr.scoring.pairing import pair_by_name
+from jaxsr.scoring.picture import comparison_picture
+from jaxsr.scoring.result import Result, read_result, weights_hash, write_result
+from jaxsr.scoring.table import markdown_table
+
+__all__ = [
+    "Result",
+    "comparison_picture",
+    "evaluate",
+    "markdown_table",
+    "pair_by_name",
+    "read_result",
+    "score_folders",
+    "weights_hash",
+    "write_result",
+]

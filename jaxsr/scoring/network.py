@@ -1,0 +1,194 @@
+"""A network over benchmark sets, shared out among devices and processes."""
+
+import itertools
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxsr import processes
+from jaxsr.cpu import count_cores
+from jaxsr.data import Source
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize, write_image
+from jaxsr.inference import Device, Upscaler
+from jaxsr.metrics import Protocol, get_protocol, to_uint8
+from jaxsr.models.bicubic import Bicubic
+from jaxsr.models.variables import check_finite
+from jaxsr.scoring.result import Result, hardware, set_entry, versions, weights_hash
+from jaxsr.scoring.sets import named, open_sets
+
+
+def evaluate(
+    upscaler: Upscaler,
+    benchmarks: Sequence[str | Source],
+    *,
+    scale: int,
+    protocol: str = "rgb",
+    name: str | None = None,
+    data_dir: str | Path | None = None,
+    save_images: str | Path | None = None,
+    devices: Sequence[Device] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Returns the result (see `jaxsr.scoring.Result`) of a network on benchmark sets.
+
+    Every picture goes to one device whole, so that its numbers do not depend on how
+    many there are. Several processes (see `jaxsr.processes`) all call this, share the
+    pictures out and return the same result.
+
+    The LR images are always made from the HR as the protocol says, also where a set
+    ships some, so that a number depends on nothing but the HR files.
+
+    Args:
+        upscaler: the network with its parameters.
+        benchmarks: names that `jaxsr.data.open_benchmark` knows, or opened sources.
+        scale: the factor, that of the network.
+        protocol: "rgb" or "classic", see `jaxsr.metrics`.
+        name: of the network in the result; by default its class in lower case.
+        data_dir: where the sets are; by default the environment's JAXSR_DATA_DIR.
+        save_images: folder for the SR images as 8-bit PNG, `SET/X2/IMAGE.png`. They are
+            what was scored: under "classic", a luma network's are luma alone, which
+            `score_folders(..., luma=True)` scores.
+        devices: of this process, to share the pictures among; by default all
+            accelerators, or as many of the upscaler's CPU devices as there are
+            cores.
+        progress: show a progress bar on stderr where that is a terminal.
+
+    Raises:
+        InputError: unknown set or protocol, another scale than the network's, an image
+            too small to score, a parameter or an output that is not finite.
+    """
+    rules = get_protocol(protocol)
+    if upscaler.scale != scale:
+        raise InputError(f"the network enlarges x{upscaler.scale}, expected x{scale}")
+    sources = open_sets(benchmarks, scale=scale, data_dir=data_dir)
+    check_finite(upscaler.variables)
+    jobs = [(name, i) for name, source in sources.items() for i in range(len(source))]
+    run = _on_any_device(upscaler, devices or _useful_devices(upscaler))
+
+    def score(job: tuple[str, int]) -> dict[str, Any]:
+        set_name, i = job
+        image, hr = sources[set_name].image_name(i), sources[set_name].hr(i)
+        with named(f"{set_name} {image}"):
+            sr, tiled = super_resolve(upscaler, rules, hr, run=run)
+            scores = rules.score(sr, hr, scale, luma=sr.shape[2] < hr.shape[2])
+        if save_images is not None:
+            target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_image(target, to_uint8(sr))
+        return {"set": set_name, "image": image, "tiled": tiled, "scores": scores}
+
+    done = _share_out(score, jobs, progress=progress)
+    sets = {
+        name: set_entry({d["image"]: d["scores"] for d in done if d["set"] == name})
+        for name in sources
+    }
+    return {
+        "model": name or type(upscaler.model).__name__.lower(),
+        "scale": scale,
+        "protocol": protocol,
+        "parameters": upscaler.parameters,
+        "weights_sha256": weights_hash(upscaler.variables),
+        "self_ensemble": upscaler.self_ensemble,
+        "tile": upscaler.tile,
+        "tiled": any(d["tiled"] for d in done),
+        "versions": versions(),
+        "hardware": hardware(),
+        "benchmarks": sets,
+    }
+
+
+def _share_out(
+    score: Callable[[tuple[str, int]], dict[str, Any]],
+    jobs: Sequence[tuple[str, int]],
+    *,
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """Returns what `score` returns of each job, in their order, in every process.
+
+    Each process does its share, on threads: reading, shrinking and scoring pictures
+    take the host as long as small networks take an accelerator.
+
+    Raises:
+        InputError: of the first job that failed, in every process.
+    """
+    index, count = jax.process_index(), jax.process_count()
+    share = jobs[index::count]
+    threads = max(count_cores(), jax.local_device_count())
+    mine: list[dict[str, Any]] = []
+    try:
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            tqdm(
+                total=len(share),
+                unit="image",
+                leave=False,
+                disable=None if progress and index == 0 else True,
+            ) as bar,
+        ):
+            for done in pool.map(score, share):
+                mine.append(done)
+                bar.update()
+    except InputError as error:
+        mine.append({"error": str(error)})
+    shares = processes.gather(mine)
+    for done in itertools.chain.from_iterable(shares):
+        if "error" in done:
+            raise InputError(done["error"])
+    return [shares[k % count][k // count] for k in range(len(jobs))]
+
+
+def _useful_devices(upscaler: Upscaler) -> Sequence[Device]:
+    # CPU devices are views of the same cores.
+    if upscaler.devices[0].platform == "cpu":
+        return upscaler.devices[: count_cores()]
+    return jax.local_devices()
+
+
+def _on_any_device(
+    upscaler: Upscaler, devices: Sequence[Device]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns `upscaler.run`, on whichever device is free; each has one picture at a
+    time."""
+    free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
+    for device in devices:
+        free.put(upscaler.on(device))
+
+    def run(lr: np.ndarray) -> np.ndarray:
+        chosen = free.get()
+        try:
+            return chosen.run(lr)
+        finally:
+            free.put(chosen)
+
+    return run
+
+
+def super_resolve(
+    upscaler: Upscaler,
+    rules: Protocol,
+    hr: np.ndarray,
+    *,
+    run: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, bool]:
+    """Returns the SR image, uint8 or unclipped floats, and whether it was tiled.
+
+    Args:
+        run: does what `upscaler.run` does.
+    """
+    lr = rules.degrade(hr, upscaler.scale, channels=upscaler.channels)
+    if isinstance(upscaler.model, Bicubic):
+        # The tables' bicubic row is MATLAB's imresize of the LR image itself, which on
+        # uint8 rounds between its two passes: 0.005 dB less than one rounding at the
+        # end gives (Set5 x2).
+        return imresize(lr, upscaler.scale), False
+    if lr.dtype == np.uint8:
+        lr = lr.astype(np.float32) / 255
+    size = lr.shape[:2]
+    return run(lr.astype(np.float32)), upscaler.tile_shape(*size) != size

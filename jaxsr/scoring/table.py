@@ -1,0 +1,43 @@
+"""Results as the field's table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxsr.metrics import get_protocol
+
+# The order in which the field's tables print these sets.
+_COLUMNS = ("Set5", "Set14", "BSD100", "Urban100")
+
+
+def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Returns the field's table: a row for each result, a column for each set.
+
+    Cells are PSNR (dB) / SSIM. A "+" after a method is self-ensemble, as the field
+    writes it. Results under different protocols cannot stand in one table: each
+    protocol has its own, named above it.
+    """
+    if isinstance(results, Mapping):
+        results = [results]
+    protocols = dict.fromkeys(result["protocol"] for result in results)
+    return "\n\n".join(
+        _one_table([r for r in results if r["protocol"] == protocol], protocol)
+        for protocol in protocols
+    )
+
+
+def _one_table(results: Sequence[Mapping[str, Any]], protocol: str) -> str:
+    present = dict.fromkeys(name for result in results for name in result["benchmarks"])
+    columns = [name for name in _COLUMNS if name in present]
+    columns += [name for name in present if name not in _COLUMNS]
+    rows = [["Method", "Scale", *columns], ["---"] * (len(columns) + 2)]
+    for result in results:
+        method = result["model"] + ("+" if result["self_ensemble"] else "")
+        cells = [_cell(result["benchmarks"].get(name)) for name in columns]
+        rows.append([method, f"x{result['scale']}", *cells])
+    description = get_protocol(protocol).description
+    caption = f"PSNR (dB) / SSIM, protocol `{protocol}`: {description}."
+    return "\n".join([caption, "", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    return f"{entry['psnr']:.2f} / {entry['ssim']:.4f}" if entry else "-"
