@@ -183,7 +183,7 @@ def test_upscale_files_refuses_before(photos, tmp_path, name, image, message):
     class Enlarger:
         scale = 2
 
-        def __call__(self, image):
+        def __call__(self, image, *, progress=None):
             assert image.shape == (4, 5, 3), "nothing else is to be computed"
             return image.repeat(2, axis=0).repeat(2, axis=1)
 
@@ -224,7 +224,7 @@ def test_upscale_files_out_of_memory(photos, tmp_path, error):
     class Greedy:
         scale = 2
 
-        def __call__(self, image):
+        def __call__(self, image, *, progress=None):
             raise error
 
     pairs = plan_files([photos], tmp_path / "out").pairs
