@@ -274,8 +274,9 @@ def test_score_folders_of_gray_in_one_and_three_channels(tmp_path, modes):
 @pytest.mark.parametrize("protocol", ["rgb", "classic"])
 def test_evaluate_refuses_a_parameter_that_is_not_finite(photos, protocol):
     upscaler = _network("espcn")
-    bias = upscaler.variables["params"]["conv2"]["bias"]
-    upscaler.variables["params"]["conv2"]["bias"] = bias.at[3].set(np.nan)
+    bias = np.array(upscaler.variables["params"]["conv2"]["bias"])
+    bias[3] = np.nan
+    upscaler.variables["params"]["conv2"]["bias"] = bias
     message = "params/conv2/bias: expected finite numbers, got 1 of"
     with pytest.raises(InputError, match=message):
         evaluate(upscaler, [f"folder:{photos}"], scale=2, protocol=protocol)
