@@ -11,7 +11,6 @@ from typing import Any
 __version__ = "0.1.0.dev0"
 
 _PARTS = (
-    "benchmark",
     "convert",
     "data",
     "errors",

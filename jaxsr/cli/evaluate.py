@@ -58,16 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, command: str) -> None:
-    """Measures, prints the table, then writes what was asked for.
-
-    Args:
-        command: what was typed, to be kept with the numbers.
-    """
+def run(options: argparse.Namespace) -> None:
+    """Measures, prints the table, then writes what was asked for."""
     from jaxsr import scoring
+    from jaxsr.compilation_cache import keep_compiled_programs
+    from jaxsr.cpu import keep_freed_memory, use_every_core
     from jaxsr.inference import Upscaler
     from jaxsr.loading import load_weights
 
+    keep_freed_memory()  # these three before JAX starts
+    use_every_core()
+    keep_compiled_programs()
     spec, expected = _which(options)
     weights = load_weights(spec, step=options.step, **expected)
     if "run" in weights.origin:
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         save_images=options.save_images,
         progress=True,
     )
-    about = {"model": weights.network, "command": command}
+    about = {"model": weights.network, "command": options.command_line}
     about |= {k: weights.origin[k] for k in ("config", "step") if k in weights.origin}
     if options.weights:
         about["weights"] = options.weights
