@@ -19,6 +19,7 @@ _PARTS = (
     "layers",
     "metrics",
     "models",
+    "scoring",
     "training",
     "weights",
 )
