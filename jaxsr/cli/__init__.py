@@ -85,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         "source", metavar="SOURCE", help="e.g. div2k, t91+bsd200, Set5, folder:PATH"
     )
     check.add_argument("--scale", type=int, help="default: every scale there is")
+    check.add_argument(
+        "--against",
+        metavar="SETS",
+        help="find copies of these sets' images in it, e.g. Set5,Set14,BSD100",
+    )
     check.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
     check.set_defaults(command=_data_check)
 
@@ -168,7 +173,33 @@ def _data_check(options: argparse.Namespace) -> int:
     )
     for line in report.lines():
         print(line)
-    return 0 if report.ok else 1
+    copies = 0
+    if options.against:
+        copies = _print_copies(options.source, options.against, options.data_dir)
+    return 0 if report.ok and not copies else 1
+
+
+def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
+    from jaxsr.data import open_benchmark, open_source
+    from jaxsr.data.benchmarks import is_benchmark
+    from jaxsr.data.overlap import find_overlaps
+
+    def open_set(name: str):
+        opened = open_benchmark if is_benchmark(name) else open_source
+        return opened(name, data_dir=data_dir)
+
+    searched = open_set(source)
+    others = [
+        searched if name == source else open_set(name)
+        for name in sets.split(",")
+        if name
+    ]
+    count = 0
+    for overlap in find_overlaps(searched, others, progress=True):
+        print(overlap.line())
+        count += 1
+    print(f"{count} copies of images of {sets}")
+    return count
 
 
 def _convert(options: argparse.Namespace) -> None:
