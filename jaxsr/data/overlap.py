@@ -130,4 +130,4 @@ def _describe(cv2: Any, sift: Any, hr: np.ndarray, mirrored: bool) -> tuple[Any,
     if mirrored:
         gray = gray[:, ::-1]
     found, descriptors = sift.detectAndCompute(np.ascontiguousarray(gray), None)
-    return np.float32([point.pt for point in found]), descriptors
+    return np.array([point.pt for point in found], np.float32), descriptors
