@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 import optax
 from jax.sharding import Mesh
 from measuring import on_accelerator
 
+from jaxsr.models import Network
 from jaxsr.training.losses import l1
 from jaxsr.training.mesh import replicate
 from jaxsr.training.state import create_state
@@ -31,7 +31,7 @@ def steps_per_dispatch() -> int:
 
 
 def make_steps(
-    model: nn.Module,
+    model: Network,
     data: Any,
     draw: Draw,
     *,
