@@ -29,10 +29,12 @@ f = jax.jit(lambda x: jnp.fft.fft(jnp.broadcast_to(x, (128, 65536))).real.sum())
 x = jnp.arange(65536.0)
 for _ in range(8):
     f(x).block_until_ready()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+counts = []
 for _ in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     f(x).block_until_ready()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
+    counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(counts))  # a busy machine takes pages away now and then
 """
 
 
@@ -42,7 +44,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
 def test_keep_freed_memory_ends_page_faults():
     plain = int(_run(_FAULTS.format(first="")))
     kept = int(_run(_FAULTS.format(first="assert keep_freed_memory()")))
-    # A busy machine moves both counts; what is left is other allocators' doing.
+    # What is left is other allocators' doing.
     assert kept < plain / 2, (kept, plain)
 
 

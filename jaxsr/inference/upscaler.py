@@ -51,7 +51,7 @@ class Upscaler:
     another `Upscaler` of an equal network with other parameters, as during training,
     compiles nothing. A uint8 or uint16 picture is put on a canvas of few shapes, so
     that a folder of photos compiles a handful of programs, where the network's layers
-    know of canvases (all but those of AMMS and SAN do).
+    know of canvases (all but those of AMMS, SAN and SCN do).
 
     Attributes:
         model: the network.

@@ -155,11 +155,6 @@ class SCN(Network):
     atoms: int = 128
     channels: int = 1
 
-    @property
-    def knows_canvases(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        # A second stage would enlarge what the first leaves beyond the picture.
-        return self.scale == 2
-
     def check(self) -> None:
         super().check()
         if self.scale < 2:

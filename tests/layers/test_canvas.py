@@ -20,7 +20,6 @@ _SMALL = {
     "drcn": {"features": 8, "recursions": 2},
     "memnet": {"features": 8, "blocks": 1, "recursions": 1},
     "lapsrn": {"features": 8, "depth": 1},
-    "scn": {"atoms": 8},
 }
 
 
@@ -46,7 +45,7 @@ def test_apply_on_canvas_equals_picture(name):
     scale = 2
     model, variables = _network(name, scale)
     if not model.knows_canvases:
-        assert name in ("amms", "san")
+        assert name in ("amms", "san", "scn")
         return
     rng = np.random.default_rng(1)
     canvas = jax.jit(
