@@ -159,7 +159,8 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
     name, named = spec, scale
     if match := re.fullmatch(r"(\w+)_x(\d+)", spec):
         name, named = match[1], int(match[2])
-    known = {entry["network"] for entry in zoo.read_manifest()}
+    entries = zoo.read_manifest()
+    known = {entry["network"] for entry in entries}
     if name not in known.union(models.list_models()):
         if scale is not None and name.isidentifier() and not Path(spec).exists():
             models.create(name, scale=scale)  # says which names there are
@@ -171,7 +172,7 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
     model = models.create(name, scale=named)
     if not abstract_variables(model).get("params"):
         return Weights.of(model, {})
-    path = zoo.weights_file(zoo.find_entry(name, named, zoo.read_manifest()))
+    path = zoo.weights_file(zoo.find_entry(name, named, entries))
     return read_weights(path)
 
 

@@ -22,6 +22,7 @@ from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.files import write_whole
 from jaxsr.inference import Upscaler
 from jaxsr.models import create, fields_of
+from jaxsr.models.variables import count_learned
 from jaxsr.training.metric_log import read_metrics
 from jaxsr.training.workdir import load_run
 from jaxsr.weights import Weights
@@ -133,7 +134,7 @@ def publish(
         "network": network,
         "scale": scale,
         "fields": fields,
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
+        "parameters": count_learned(variables),
         "file": file,
         "precision": precision,
         "precision_cost": None if cost is None else round(max(cost, 0.0), 4),

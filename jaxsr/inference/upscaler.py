@@ -16,7 +16,7 @@ from jaxsr.imaging import fill_transparent, imresize, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxsr.inference.programs import Device, PlacedVariables, enlarge
 from jaxsr.inference.tiling import join_tiles, tile_starts
 from jaxsr.models import Network
-from jaxsr.models.variables import check_finite
+from jaxsr.models.variables import check_finite, count_learned
 from jaxsr.weights import Weights
 
 WHOLE_PICTURE_PIXELS = 2**22
@@ -137,8 +137,7 @@ class Upscaler:
     @property
     def parameters(self) -> int:
         """How many numbers the network learned."""
-        leaves = jax.tree.leaves(self.variables.get("params", {}))
-        return sum(leaf.size for leaf in leaves)
+        return count_learned(self.variables)
 
     def tile_shape(self, height: int, width: int) -> tuple[int, int]:
         """Returns the shape of tiles for such an LR picture: its own if it is not cut.

@@ -10,7 +10,7 @@ from jax.extend import core
 
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models.base import Network
-from jaxsr.models.variables import abstract_variables
+from jaxsr.models.variables import abstract_variables, count_learned
 
 # The output size for which papers print multiply-adds.
 OUTPUT_HEIGHT, OUTPUT_WIDTH = 720, 1280
@@ -20,8 +20,7 @@ _TRANSPOSED_CONV = "transposed_conv"
 
 def count_parameters(model: Network) -> int:
     """Returns how many numbers the network learns; running averages are not learned."""
-    params = abstract_variables(model).get("params", {})
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    return count_learned(abstract_variables(model))
 
 
 def count_multiply_adds(model: Network) -> float:

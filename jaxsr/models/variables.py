@@ -4,6 +4,7 @@ A name is the path in the tree, `params/head/kernel`.
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -19,6 +20,13 @@ def abstract_variables(model: Network) -> Any:
     """Returns what `model.init` would, `jax.ShapeDtypeStruct` in place of arrays."""
     lr = jax.ShapeDtypeStruct((1, 16, 16, model.channels), jnp.float32)
     return jax.eval_shape(model.init, jax.random.key(0), lr)
+
+
+def count_learned(variables: Any) -> int:
+    """Returns how many numbers are learned; running averages are not."""
+    return sum(
+        math.prod(leaf.shape) for leaf in jax.tree.leaves(variables.get("params", {}))
+    )
 
 
 def by_name(variables: Any) -> dict[str, Any]:

@@ -22,7 +22,12 @@ from flax.traverse_util import unflatten_dict
 from jaxsr.errors import InputError
 from jaxsr.files import write_whole
 from jaxsr.models import Network, create, fields_of, name_of
-from jaxsr.models.variables import abstract_variables, by_name, check_variables
+from jaxsr.models.variables import (
+    abstract_variables,
+    by_name,
+    check_variables,
+    count_learned,
+)
 
 # The collections that belong to a trained network; others are by-products of a call.
 _COLLECTIONS = ("params", "batch_stats")
@@ -71,8 +76,7 @@ class Weights:
     @property
     def parameters(self) -> int:
         """How many numbers the network learned."""
-        leaves = jax.tree.leaves(self.variables.get("params", {}))
-        return sum(leaf.size for leaf in leaves)
+        return count_learned(self.variables)
 
     def create(self, *, dtype: Any = jnp.float32) -> Network:
         """Returns the network, which the weights have been found to fit.
