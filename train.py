@@ -11,24 +11,25 @@ import logging
 import shlex
 import sys
 
-from jaxsr import processes
-from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.errors import reports_input_errors
-from jaxsr.training import train
-from jaxsr.training.config import check_config
-from jaxsr.training.config_input import load_config, override_all
-from jaxsr.training.progress import messages
 
 
 @reports_input_errors
 def main() -> None:
     given, others = _parser().parse_known_args()
+    # Seconds of imports: here, where Ctrl-C ends them without a word of theirs.
+    from jaxsr.cpu import keep_freed_memory, use_every_core
+    from jaxsr.training import train
+    from jaxsr.training.config import check_config
+    from jaxsr.training.config_input import load_config, override_all
+    from jaxsr.training.progress import messages
+
     config = load_config(given.config)
     override_all(config, others)
     check_config(config)
     logging.getLogger().setLevel(logging.ERROR)
     keep_freed_memory()  # these three before JAX starts
-    with messages(), _joined(given) if given.distributed else contextlib.nullcontext():
+    with _joined(given), messages():
         use_every_core(config.data.batch_size // (given.num_processes or 1))
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         train(config, given.workdir, command=command)
@@ -77,6 +78,10 @@ def _whole(least: int):
 
 
 def _joined(given: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    from jaxsr import processes
+
+    if not given.distributed:
+        return contextlib.nullcontext()
     return processes.connected(
         coordinator_address=given.coordinator_address,
         num_processes=given.num_processes,
@@ -87,4 +92,7 @@ def _joined(given: argparse.Namespace) -> contextlib.AbstractContextManager[None
 
 
 if __name__ == "__main__":
-    processes.leave(main())
+    code = main()
+    from jaxsr.processes import leave
+
+    leave(code)

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from jaxsr.interrupts import EXIT_CODE, ctrl_c_ends_it
+
 
 class InputError(ValueError):
     """What the user gave cannot be used.
@@ -30,7 +32,8 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
     @functools.wraps(main)
     def run(*args, **kwargs) -> int:
         try:
-            return main(*args, **kwargs) or 0
+            with ctrl_c_ends_it():
+                return main(*args, **kwargs) or 0
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -43,6 +46,6 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
-            return 130
+            return EXIT_CODE
 
     return run

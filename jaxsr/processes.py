@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsr.errors import InputError, first_line
+from jaxsr.witness import Witness
 
 # Ours comes after XLA's own timeout, which takes effect 5 seconds late, with a page of
 # stack frames.
@@ -30,12 +30,7 @@ _JOIN_GRACE_SECONDS = 2
 # was wrong, where the same is wrong with all.
 _ERROR_GRACE_SECONDS = 2
 
-# Runs beside each process: XLA ends a process that lost another one from within, by
-# abort, so that nothing of Python comes to say what it means.
-_SAY_IF_ABANDONED = (
-    "import sys; sys.stdin.read() or print(sys.argv[1], file=sys.stderr)"
-)
-_witness: subprocess.Popen | None = None
+_witness: Witness | None = None
 
 # Words in what JAX raises when it waits for a process that has gone.
 _SIGNS_OF_LOSS = (
@@ -70,7 +65,10 @@ def connected(
         initialization_timeout: seconds in which all must have joined. If they have not,
             the program ends with one line and code 1.
         heartbeat_timeout: seconds of silence after which a process is taken for dead.
-            XLA then ends the others by abort, and a line of ours follows its own.
+            XLA then ends the others by abort, and a line of ours says so.
+
+    What XLA and Gloo print of the others is left out until then; Python's own output is
+    not touched.
 
     Raises:
         InputError: nothing says where the others are.
@@ -79,6 +77,7 @@ def connected(
     global _witness
     # JAX knows as well, but asking it would start it.
     who = "this process" if process_id is None else f"process {process_id}"
+    _witness = Witness(who, seconds=heartbeat_timeout)
     with _ends_unless_all_join(who, coordinator_address, initialization_timeout):
         try:
             jax.distributed.initialize(
@@ -101,17 +100,6 @@ def connected(
             ) from error
     # JAX has taken SIGTERM, to tell the others, and would keep it from ending anything.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    lost = (
-        f"{who} ended abruptly: it was killed, or another process died or "
-        f"was not heard of for {heartbeat_timeout} s (that one's output says why); "
-        "start all of them again, and they go on from the last checkpoint"
-    )
-    _witness = subprocess.Popen(
-        [sys.executable, "-S", "-E", "-c", _SAY_IF_ABANDONED, f"error: {lost}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is not for it
-    )
     try:
         yield
     except Exception as error:
@@ -125,12 +113,7 @@ def connected(
         raise
     wait_for_all()
     jax.distributed.shutdown()
-    _dismiss_witness()
-
-
-def _dismiss_witness() -> None:
-    if _witness is not None:
-        _witness.communicate(b"This end is a regular one.")
+    _witness.leave()
 
 
 def leave(code: int) -> NoReturn:
@@ -138,8 +121,9 @@ def leave(code: int) -> NoReturn:
 
     After an error it does not wait for the other processes, which may never come.
     """
+    if _witness is not None:
+        _witness.dismiss()
     if code and jax.distributed.is_initialized():
-        _dismiss_witness()
         sys.stdout.flush()
         sys.stderr.flush()
         if is_first():
@@ -155,6 +139,8 @@ def _ends_unless_all_join(
     """Ends the program with one line if the block takes longer."""
 
     def end() -> None:
+        if _witness is not None:
+            _witness.dismiss()
         where = f" at {address}" if address else ""
         print(
             f"error: {who} waited {seconds} s{where} for all processes to join: one of "

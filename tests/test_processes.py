@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -34,6 +35,10 @@ def compiled_once(tmp_path_factory):
             "JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0"
         )
         yield
+
+
+# What a run prints while nothing is wrong.
+_OURS = re.compile(r"step \d|LR images of|folder:|.*: continuing from step")
 
 
 def _start(*command, devices) -> subprocess.Popen:
@@ -78,10 +83,18 @@ def _start_two(*command, **options) -> list[subprocess.Popen]:
 
 
 def _finish(*processes) -> list[str]:
-    """Returns what the processes printed, once they all ended well."""
+    """Returns what the processes printed, once they all ended well.
+
+    While they train, nobody but jaxsr has a word to say.
+    """
     outputs = [process.communicate(timeout=200) for process in processes]
-    for process, (_, errors) in zip(processes, outputs, strict=True):
+    for number, (process, (_, errors)) in enumerate(
+        zip(processes, outputs, strict=True)
+    ):
         assert process.returncode == 0, errors
+        if "train.py" in process.args:
+            assert not (number and errors)
+            assert all(_OURS.match(line) for line in errors.splitlines()), errors
     return [printed for printed, _ in outputs]
 
 
@@ -136,12 +149,17 @@ def test_two_processes_train_die_and_go_on_like_unbroken_ones(photos, tmp_path):
     _wait_for_line(broken / "metrics.jsonl", 7, first, second)
     second.send_signal(signal.SIGKILL)
     died = time.monotonic()
-    _, errors = first.communicate(timeout=200)
+    printed, errors = first.communicate(timeout=200)
     assert first.returncode != 0
     assert time.monotonic() - died < 10 + 20  # the heartbeat, and a busy machine
-    assert errors.splitlines()[-1].startswith("error: process 0")
-    assert "start all of them again" in errors.splitlines()[-1]
-    second.communicate()
+    *progress, last = errors.splitlines()
+    assert last.startswith("error: process 0 lost ")
+    assert "start all of them again" in last
+    assert all(_OURS.match(line) for line in progress), errors
+    assert printed == ""
+    printed, errors = second.communicate()
+    assert errors.startswith("error: process 1 ended abruptly: it was killed")
+    assert len(errors.splitlines()) == 1 and printed == ""
     assert load_run(broken)[3] < 20
 
     _finish(*_start_two(*_train(photos, broken)))

@@ -1,0 +1,107 @@
+"""Ctrl-C in real processes: while they import, compute, and where Python cannot raise."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxsr.imaging import write_image
+
+_ROOT = Path(__file__).parents[1]
+
+
+def _start(*command) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def _is_interrupted(process: subprocess.Popen) -> None:
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed, errors) == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py", "--config=configs/rcbam_x2.py:sample", "--workdir={}/run"],
+        ["evaluate.py", "--model=bicubic_x2", "--benchmarks=sample-eval"],
+        ["-m", "jaxsr.cli", "upscale", "{}/a.png", "-o", "{}/b.png", "--scale=2"],
+    ],
+    ids=["train", "evaluate", "upscale"],
+)
+@pytest.mark.parametrize("after", [0.0, 0.8])
+def test_start_is_interrupted_without_a_traceback(tmp_path, command, after):
+    write_image(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    # A meeting point: the program is started by Python, and has its own handler then.
+    words = [word.format(tmp_path) for word in command]
+    module = words[0] == "-m"
+    begin = (
+        "import runpy, sys, threading, os, signal, time\n"
+        "import jaxsr.interrupts as it\n"
+        "inner = it.signal.signal\n"
+        "def installed(*arguments):\n"
+        "    it.signal.signal = inner\n"
+        "    inner(*arguments)\n"
+        "    print('ready', flush=True)\n"
+        "it.signal.signal = installed\n"
+        "sys.argv = sys.argv[1:]\n"
+    )
+    begin += (
+        f"runpy.run_module('{words[1]}', run_name='__main__')"
+        if module
+        else f"runpy.run_path('{words[0]}', run_name='__main__')"
+    )
+    process = _start("-c", begin, *words[1 if module else 0 :])
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    _is_interrupted(process)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+_IN_CALLBACK = """
+import gc, signal, sys, time
+from jaxsr.errors import reports_input_errors
+
+@reports_input_errors
+def main():
+    def callback(phase, info):
+        gc.callbacks.remove(callback)
+        signal.raise_signal(signal.SIGINT)
+    gc.callbacks.append(callback)
+    gc.collect()
+    for _ in range(300):
+        time.sleep(0.1)
+    print("went on")
+
+sys.exit(main())
+"""
+
+
+def test_interrupt_in_a_callback_is_not_lost():
+    _is_interrupted(_start("-c", _IN_CALLBACK))
+
+
+def test_what_is_ignored_stays_ignored():
+    program = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from jaxsr.errors import reports_input_errors\n"
+        "run = reports_input_errors(lambda: signal.raise_signal(signal.SIGINT))\n"
+        "sys.exit(run())\n"
+    )
+    process = _start("-c", program)
+    assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0
