@@ -119,7 +119,7 @@ def upscale_files(
     Args:
         upscaler: enlarges a picture.
         pairs: pictures to read, each with the file to write.
-        strip: do not hand on colour profile, EXIF and resolution.
+        strip: do not hand on colour profile, EXIF, XMP and resolution.
         max_megapixels: millions of pixels that a picture may have.
         progress: told of each picture how many of its tiles are done, and of how many.
     """

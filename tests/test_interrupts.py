@@ -1,4 +1,4 @@
-"""Ctrl-C in real processes: while they import, compute, and where Python cannot raise."""
+"""Ctrl-C in real processes: while they import, and where Python cannot raise."""
 
 import signal
 import subprocess

@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strip",
         action="store_true",
-        help="leave out colour profile, EXIF and resolution",
+        help="leave out colour profile, EXIF, XMP and resolution",
     )
     parser.add_argument(
         "--max-megapixels",

@@ -19,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from jaxsr.imaging import jpeg, png, tiff, webp
+from jaxsr.imaging import avif, jpeg, png, tiff, webp, xmp
 from jaxsr.imaging.metadata import (
     Metadata,
     ReadExif,
@@ -65,6 +65,7 @@ def decode(file: BinaryIO, check_size: CheckSize) -> tuple[np.ndarray, Metadata]
     metadata = Metadata(
         icc=checked_icc(info.get("icc_profile"), pixels.shape[-1]),
         exif=exif.content,
+        xmp=xmp.kept(info.get("xmp")),
         dpi=dpi,
         png=info.get("png", ()),
     )
@@ -78,7 +79,7 @@ def _decode_tiff(file: BinaryIO, check_size: CheckSize):
     file.seek(0)
     with TiffImagePlugin.TiffImageFile(file) as image:
         found = read_exif(file)
-        info = {"icc_profile": image.info.get("icc_profile")}
+        info = {key: image.info.get(key) for key in ("icc_profile", "xmp")}
         # Pillow turns the pixels itself.
         info["exif"] = dataclasses.replace(found, orientation=1)
         return _with_channels(np.asarray(_simplify(image))), info
@@ -114,6 +115,11 @@ def _decode_other(file: BinaryIO, head: bytes, check_size: CheckSize):
         check_size(*webp.size(head))
     with _opener(head)(file) as image:
         check_size(*image.size)
+        if avif.is_avif(head):
+            file.seek(0)
+            content = file.read()
+            if avif.depth(content) > 8:
+                return avif.decode_deep(content, *image.size), image.info
         image.load()
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             _check_rows(file, image)
@@ -138,7 +144,7 @@ def _opener(head: bytes) -> Callable[[BinaryIO], ImageFile.ImageFile]:
         return BmpImagePlugin.BmpImageFile
     if head.startswith((b"GIF87a", b"GIF89a")):
         return GifImagePlugin.GifImageFile
-    if head[4:12] in (b"ftypavif", b"ftypavis", b"ftypmif1") and "AVIF" in Image.SAVE:
+    if avif.is_avif(head) and "AVIF" in Image.SAVE:
         from PIL import AvifImagePlugin
 
         return AvifImagePlugin.AvifImageFile

@@ -45,6 +45,7 @@ _SAVE_OPTIONS = {
 }
 # A JPEG marker's 16 bits of length, less themselves and the name before EXIF.
 _LARGEST_EXIF = {"JPEG": 65533 - 6}
+_LARGEST_XMP = {"JPEG": 65533 - 29}
 
 
 class CannotHold(ValueError):
@@ -104,6 +105,8 @@ def encode(path: Path, image: np.ndarray, metadata: Metadata) -> bytes:
         exif = exif_for(metadata, width, height, full=kind != "JPEG")
         if content := exif_bytes(exif, _LARGEST_EXIF.get(kind)):
             options["exif"] = b"Exif\0\0" + content
+        if metadata.xmp and len(metadata.xmp) <= _LARGEST_XMP.get(kind, 2**30):
+            options["xmp"] = metadata.xmp
     dpi = checked_dpi(metadata.dpi)
     if dpi and kind in ("JPEG", "BMP"):
         options["dpi"] = dpi

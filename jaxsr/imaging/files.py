@@ -133,7 +133,7 @@ def write_image(
     Args:
         path: of the file.
         image: uint8 or uint16.
-        metadata: colour profile, EXIF and resolution, written as far as the format can
+        metadata: colour profile, EXIF, XMP and resolution, written as far as the format can
             hold them.
 
     Raises:

@@ -1,6 +1,6 @@
 """What a picture file says beside its pixels, and how it is handed on.
 
-Colour profile, EXIF and resolution go from the picture read to the one written, in
+Colour profile, EXIF, XMP and resolution go from the picture read to the one written, in
 every format that can hold them. None of it is needed to read the pixels: what is broken
 is left out, and never keeps a picture from being read or written.
 """
@@ -34,12 +34,14 @@ class Metadata:
     Attributes:
         icc: the colour profile, of the pixels' own kind (gray or RGB).
         exif: EXIF as a TIFF stream, without orientation, resolution and thumbnail.
+        xmp: XMP without what it says of the old pixels.
         dpi: pixels per inch, horizontally and vertically.
         png: the chunks in which PNG tells of colours without a profile.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     png: tuple[tuple[bytes, bytes], ...] = ()
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from jaxsr.imaging import xmp
 from jaxsr.imaging.metadata import (
     Metadata,
     checked_dpi,
@@ -24,6 +25,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _METRE = 39.37007874  # inches
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _COLOUR = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
+_TEXT = b"iTXt"
+# Not compressed, in no language and not translated, as its specification wants it.
+_XMP_HEAD = xmp.NAME_IN_PNG + bytes(5)
 _LARGEST_PROFILE = 16 * 2**20
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Left, top, and steps to the right and down of Adam7's seven passes.
@@ -36,7 +40,7 @@ Chunks = list[tuple[bytes, bytes]]
 
 
 def read_chunks(file: BinaryIO) -> Chunks:
-    """Returns the chunks of pixels, colours, EXIF and resolution, in their order.
+    """Returns the chunks of pixels, colours, EXIF, XMP and resolution, in their order.
 
     Others, such as texts of any size, are passed over unread.
     """
@@ -45,7 +49,7 @@ def read_chunks(file: BinaryIO) -> Chunks:
     chunks: Chunks = []
     while len(head := file.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
-        if name in wanted:
+        if name in wanted or (name == _TEXT and _is_xmp(file, length)):
             body, check = file.read(length), file.read(4)
             if len(body) < length or len(check) < 4:
                 raise EOFError(f"the file ends within {name.decode()}")
@@ -58,6 +62,15 @@ def read_chunks(file: BinaryIO) -> Chunks:
         if name == b"IEND":
             break
     return chunks
+
+
+def _is_xmp(file: BinaryIO, length: int) -> bool:
+    """Returns whether the text that begins here is XMP, of an allowed length."""
+    if length > len(_XMP_HEAD) + xmp.MAX_BYTES:
+        return False
+    head = file.read(len(_XMP_HEAD))
+    file.seek(-len(head), 1)
+    return head == _XMP_HEAD
 
 
 def size(chunks: Chunks) -> tuple[int, int]:
@@ -95,13 +108,15 @@ def is_complete(chunks: Chunks) -> bool:
 
 
 def read_metadata(chunks: Chunks) -> dict[str, Any]:
-    """Returns profile, EXIF, resolution and colours, as the file has them."""
+    """Returns profile, EXIF, XMP, resolution and colours, as the file has them."""
     found: dict[str, Any] = {}
     for name, body in chunks:
         if name == b"iCCP":
             found["icc_profile"] = _inflate_profile(body)
         elif name == b"eXIf":
             found["exif"] = body
+        elif name == _TEXT:
+            found["xmp"] = body.removeprefix(_XMP_HEAD)
         elif name == b"pHYs" and len(body) == 9 and body[8] == 1:
             found["dpi"] = tuple(n / _METRE for n in struct.unpack(">2I", body[:8]))
     found["png"] = tuple((name, body) for name, body in chunks if name in _COLOUR)
@@ -137,6 +152,8 @@ def _ancillary(image: np.ndarray, metadata: Metadata) -> Chunks:
         chunks.append((b"pHYs", struct.pack(">2IB", *per_metre, 1)))
     if exif := exif_bytes(exif_for(metadata, width, height, full=False)):
         chunks.append((b"eXIf", exif))
+    if metadata.xmp:
+        chunks.append((_TEXT, _XMP_HEAD + metadata.xmp))
     return chunks
 
 

@@ -28,6 +28,8 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 _JPEGS = (6, 7, 33007, 34892)
 _PREDICTOR_OF_FLOATS = 3
+_XMP = 700
+_BESIDE = {"icc_profile": 34675, "xmp": _XMP}
 _MOST_EXTRA = 8  # a picture's memory is bounded by its pixels, and so by these
 
 
@@ -96,6 +98,9 @@ def encode(image: np.ndarray, metadata: Metadata) -> bytes:
     if profile := checked_icc(metadata.icc, channels):
         directory[34675] = profile
         directory.tagtype[34675] = 7
+    if metadata.xmp:
+        directory[_XMP] = metadata.xmp
+        directory.tagtype[_XMP] = 1
     directory[256], directory[257] = width, height
     directory[258] = (image.dtype.itemsize * 8,) * channels
     directory[259] = 1
@@ -240,6 +245,7 @@ def _look_up(page: Any, indices: np.ndarray) -> np.ndarray:
 
 def _metadata(page: Any, file: BinaryIO) -> dict[str, Any]:
     at = file.tell()
-    found = {"icc_profile": _value(page, 34675, None), "exif": read_exif(file)}
+    found = {key: _value(page, tag, None) for key, tag in _BESIDE.items()}
+    found["exif"] = read_exif(file)
     file.seek(at)
     return found
