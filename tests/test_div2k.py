@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -126,6 +127,25 @@ def test_div2k_opens_at_the_scale_of_the_run(tmp_path, monkeypatch):
     assert source.at_scale(3) is source
     assert open_source("t91+div2k[:2]", data_dir=_t91(tmp_path), scale=3).hr(1).any()
     assert set(opened) == {3}
+
+
+# The way out is never found, or nobody answers there. (RFC 2606, RFC 5737)
+@pytest.mark.parametrize("proxy", ["nowhere.invalid", "192.0.2.1"])
+def test_div2k_offline_says_so_soon_and_once(tmp_path, monkeypatch, capfd, proxy):
+    monkeypatch.setenv("https_proxy", f"http://{proxy}:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    (tmp_path / "tensorflow_datasets").mkdir()
+    monkeypatch.setattr("jaxsr.data.div2k._SECONDS_TO_ANSWER", 2.0)
+    start = time.monotonic()
+    with pytest.raises(InputError, match=r"ethz\.ch .*downloads/manual.* folder:P"):
+        len(open_source("div2k", data_dir=tmp_path))
+    assert time.monotonic() - start < 10
+    printed, said = capfd.readouterr()
+    assert printed == ""
+    assert (
+        said.startswith("div2k/bicubic_x2: downloading 5.0 GB")
+        and said.count("\n") == 1
+    )
 
 
 def _t91(folder: Path) -> Path:

@@ -133,8 +133,8 @@ def write_image(
     Args:
         path: of the file.
         image: uint8 or uint16.
-        metadata: colour profile, EXIF, XMP and resolution, written as far as the format can
-            hold them.
+        metadata: colour profile, EXIF, XMP and resolution, written as far as the
+            format can hold them.
 
     Raises:
         InputError: a shape or dtype that is no image, a suffix that is no format, or a
