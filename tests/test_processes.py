@@ -200,7 +200,8 @@ from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.loop import Cadence, fit
 from jaxsr.training.mesh import create_mesh, replicate
 from jaxsr.training.state import TrainState
-from jaxsr.training.workdir import claim_workdir
+from jaxsr.training import train, workdir
+from jaxsr.training.workdir import check_shared, claim_workdir
 
 folder, photos, port, number = Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4])
 found = {}
@@ -242,6 +243,13 @@ with processes.connected(
     claim_workdir(folder / "same", config)
     message = refused(claim_workdir, folder / f"{number}", config, patience=0)
     found["folder"] = message.removeprefix(f"{folder / str(number)}: ")
+    message = refused(check_shared, folder / f"run-{number}", patience=0)
+    found["lost"] = message.partition(": ")[2]
+    workdir.check_shared.__kwdefaults__["patience"] = 0
+    shown = espcn.get_config("x2")
+    shown.update_from_flattened_dict(json.loads(os.environ["KEYS"]))
+    message = refused(train, shown, folder / f"run-{number}")
+    found["before restoring"] = message.partition(": ")[2]
     config.seed = number
     found["config"] = refused(claim_workdir, folder / "seeds", config)
     model = models.create("espcn", scale=2)
@@ -254,7 +262,13 @@ print(json.dumps(found))
 """
 
 
-def test_two_processes_agree(photos, tmp_path):
+def test_two_processes_agree(photos, tmp_path, monkeypatch):
+    # A run of which only one process sees the folder.
+    keys = _keys(photos, **{"train.steps": 1})
+    config = espcn.get_config("x2")
+    config.update_from_flattened_dict(keys)
+    train(config, tmp_path / "run-0")
+    monkeypatch.setenv("KEYS", json.dumps(keys))
     port = str(_free_port())
     program = ["-c", _MEETING, str(tmp_path), photos, port]
     printed = _finish(*(_start(*program, str(n), devices=2) for n in range(2)))
@@ -268,7 +282,10 @@ def test_two_processes_agree(photos, tmp_path):
     assert one["signal"] == [4, [4]]
     assert one["loss"].startswith("the loss of step 1 is nan")
     assert "seed=0, process 1 with 1" in one["config"]
-    assert one["folder"].startswith("processes [1] do not see there what process 0")
+    blind = "processes [1] do not see there what process 0"
+    assert one["folder"].startswith(blind)
+    assert blind in one["lost"] and blind in one["before restoring"]
+    assert not (tmp_path / "run-1").exists()
     assert "nowhere" in one["error"]
 
     model = models.create("espcn", scale=2)

@@ -82,6 +82,11 @@ class Source(abc.ABC):
         del index, scale
         return None
 
+    def image_files(self, index: int, scale: int) -> list[Path]:
+        """Returns the files that image `index` is read from, none if it is no file."""
+        del index, scale
+        return []
+
     def lr_origin(self, scale: int) -> str:
         """Returns in a few words where LR images of this scale come from."""
         del scale
@@ -134,6 +139,10 @@ class FolderSource(Source):
         paths = self._lr_files(scale)
         return read_image8(paths[self._names[index]]) if paths else None
 
+    def image_files(self, index: int, scale: int) -> list[Path]:
+        name, lr_paths = self._names[index], self._lr_files(scale)
+        return [self._paths[name], *([lr_paths[name]] if lr_paths else [])]
+
     def lr_origin(self, scale: int) -> str:
         paths = self._lr_files(scale)
         return str(next(iter(paths.values())).parent) if paths else MADE_HERE
@@ -173,6 +182,10 @@ class SumSource(Source):
         part, index = self._locate(index)
         return part.lr(index, scale)
 
+    def image_files(self, index: int, scale: int) -> list[Path]:
+        part, index = self._locate(index)
+        return part.image_files(index, scale)
+
     def lr_origin(self, scale: int) -> str:
         return ", ".join(dict.fromkeys(part.lr_origin(scale) for part in self._parts))
 
@@ -205,6 +218,9 @@ class SliceSource(Source):
 
     def lr(self, index: int, scale: int) -> np.ndarray | None:
         return self._whole.lr(self._start + index, scale)
+
+    def image_files(self, index: int, scale: int) -> list[Path]:
+        return self._whole.image_files(self._start + index, scale)
 
     def lr_origin(self, scale: int) -> str:
         return self._whole.lr_origin(scale)

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxsr.errors import InputError
+from jaxsr.interrupts import Interrupted, nothing_swallowed
 from jaxsr.processes import Agreement
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.metric_log import MetricLog
@@ -274,10 +275,6 @@ class _PendingMetrics:
         return numbers
 
 
-class _SignalError(BaseException):
-    """Raised where the program is, so that what it does there is broken off."""
-
-
 class _Signals:
     """Whether SIGTERM or Ctrl-C came."""
 
@@ -298,7 +295,7 @@ class _Signals:
                 return function(*arguments)
             finally:
                 self._breaks_off = False
-        except _SignalError:
+        except Interrupted:
             return None
 
     def handle(self, number, frame) -> None:
@@ -307,8 +304,7 @@ class _Signals:
             raise KeyboardInterrupt
         self.came = True
         if self._breaks_off:
-            self._breaks_off = False
-            raise _SignalError
+            raise Interrupted(signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -318,10 +314,14 @@ def _noticed_signals() -> Iterator[_Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals  # signals reach the main thread only
         return
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, signals.handle) for number in numbers}
+    before = {
+        number: signal.signal(number, signals.handle)
+        for number in (signal.SIGTERM, signal.SIGINT)
+        if signal.getsignal(number) != signal.SIG_IGN  # by whoever started it
+    }
     try:
-        yield signals
+        with nothing_swallowed():
+            yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -29,8 +29,11 @@ from jaxsr.training.progress import messages
 from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import make_step
+from jaxsr.training.training_images import record_images
 from jaxsr.training.workdir import (
     Workdir,
+    check_shared,
+    check_source,
     check_workdir,
     claim_workdir,
     create_training_model,
@@ -127,11 +130,13 @@ def _train(
     at_hand = {"data_dir": config.data.data_dir, "scale": config.model.scale}
     source = source or open_source(config.data.train, **at_hand)
     source = source.at_scale(config.model.scale)
+    processes.ask_first(lambda: check_source(workdir, config, source))
     get_protocol(config.eval.protocol)
     for name in benchmark_names(config):
         open_benchmark(name, **at_hand)
     _log.info("LR images of %s: %s", source.name, source.lr_origin(config.model.scale))
 
+    check_shared(workdir)
     with contextlib.ExitStack() as resources:
         lock = resources.enter_context(WorkdirLock(workdir))
         checkpoints = resources.enter_context(
@@ -161,6 +166,7 @@ def _train(
 
         lock.take()
         claim_workdir(workdir, config)
+        processes.ask_first(lambda: record_images(workdir, source, config.model.scale))
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
         folder = resources.enter_context(local_folder(workdir))

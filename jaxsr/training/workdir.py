@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jaxsr import models, processes
+from jaxsr.data import Source
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models import Network
@@ -24,6 +26,7 @@ from jaxsr.training.checkpoints import (
     saved_steps,
 )
 from jaxsr.training.config import Config, with_defaults
+from jaxsr.training.training_images import check_images, has_record
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +135,8 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
     before, now = _read_config(path), json.loads(config.to_json())
     changed = _recipe_changes(before, now)
     free = _free_keys(before, now, max(steps, default=0))
+    if has_record(path.parent):
+        free = (*free, "data.train")  # which images there are decides, see below
     for key, old, new in _differences(before, now):
         if key.startswith(free) or (
             key in changed and now["train"].get("change_recipe")
@@ -143,6 +148,48 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
         raise InputError(
             f"{workdir} holds a run with {key}={old!r}, this config has {new!r}: "
             f"{advice}"
+        )
+
+
+def check_source(workdir: Workdir, config: Config, source: Source) -> None:
+    """Finds that a run in the folder goes on with its images, wherever they are now.
+
+    Raises:
+        InputError: they are other images, and the message says what differs.
+    """
+    workdir = epath.Path(workdir)
+    if (workdir / "config.json").exists():
+        before = _read_config(workdir / "config.json")
+        check_images(workdir, before, json.loads(config.to_json()), source)
+
+
+def check_shared(workdir: Workdir, *, patience: float = 60) -> None:
+    """Finds that all processes see the checkpoints that the first one sees.
+
+    Comes before anything that all of them do with these.
+
+    Args:
+        workdir: the run's folder, the same for all processes.
+        patience: see `claim_workdir`.
+
+    Raises:
+        InputError: one of them does not.
+    """
+    steps = processes.ask_first(lambda: saved_steps(workdir))
+    _wait_until_seen(workdir, lambda: set(steps) <= set(saved_steps(workdir)), patience)
+
+
+def _wait_until_seen(
+    workdir: Workdir, sees: Callable[[], bool], patience: float
+) -> None:
+    deadline = time.monotonic() + patience
+    while not (seen := sees()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    blind = [number for number, seen in enumerate(processes.gather(seen)) if not seen]
+    if blind:
+        raise InputError(
+            f"{workdir}: processes {blind} do not see there what process 0 wrote; "
+            "--workdir has to be a folder that all machines share"
         )
 
 
@@ -214,15 +261,7 @@ def claim_workdir(workdir: Workdir, config: Config, *, patience: float = 60) -> 
         temporary.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     processes.wait_for_all()
-    deadline = time.monotonic() + patience
-    while not (sees := path.exists()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    blind = [number for number, seen in enumerate(processes.gather(sees)) if not seen]
-    if blind:
-        raise InputError(
-            f"{workdir}: processes {blind} do not see there what process 0 wrote; "
-            "--workdir has to be a folder that all machines share"
-        )
+    _wait_until_seen(workdir, path.exists, patience)
 
 
 def _keep_earlier_recipe(workdir: epath.Path, wanted: dict) -> None:
