@@ -35,6 +35,7 @@ from jaxsr.training.state import create_state
 from jaxsr.training.step import make_step, map_step
 from jaxsr.training.workdir import create_model, create_training_model
 from tests.test_networks import NETWORKS
+from tools.train_zoo import RECIPES
 
 _ROOT = Path(__file__).parents[1]
 # rcbam_lite is not of a paper, so there is no paper's recipe for it.
@@ -44,7 +45,6 @@ _ALL = [
     for name, scale in itertools.product(_PAPERS, (2, 3, 4))
     if scale in NETWORKS[name].counts
 ]
-_ZOO = [*itertools.product(("rcbam", "rcbam_lite"), (2, 3, 4))]
 
 
 def _load(name, choice):
@@ -61,10 +61,11 @@ def test_config_names_network_scale_and_keys_that_exist(name, scale, recipe):
     _check_keys(config)
 
 
-@pytest.mark.parametrize(("name", "scale"), _ZOO)
-def test_zoo_config_names_network_scale_and_keys_that_exist(name, scale):
-    config = _load(f"zoo.{name}", f"x{scale}")
-    assert (config.model.name, config.model.scale) == (name, scale)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_zoo_config_names_network_scale_and_keys_that_exist(recipe):
+    name, _, choice = recipe.partition(":")
+    config = _load(f"zoo.{name}", choice)
+    assert (config.model.name, f"x{config.model.scale}") == (name, choice)
     # What is decided on must not be what is learned from, nor a set that is reported.
     assert config.data.train.endswith("+bsds500_test[10:]")
     assert "bsds500_test[:10]" in config.eval.benchmarks

@@ -1,0 +1,120 @@
+"""The zoo's training: a plan, a budget of hours, going on, publishing."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import read_image, write_image
+from jaxsr.weights.zoo import read_manifest
+from tools import train_zoo
+
+_ROOT = Path(__file__).parents[1]
+# So small that it is better than bicubic, where it starts, after a few steps.
+_TINY = {
+    "model.features": 8,
+    "model.depth": 1,
+    "model.pool_size": 16,
+    "data.patch_size": 16,
+    "data.batch_size": 4,
+    "data.pipeline": "device",
+    "schedule.learning_rate": 3e-3,
+    "schedule.warmup_steps": 0,
+    "schedule.decay_steps": 10,
+    "eval.benchmarks": "Set5",
+    "train.log_every": 1,
+    "train.eval_every": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Parts of a photo in the layout of three benchmark sets, and of a folder."""
+    skimage = pytest.importorskip("skimage")
+    image = read_image(Path(skimage.__file__).parent / "data" / "coffee.png")
+    folder = tmp_path_factory.mktemp("data")
+    for name, count in {"Set5": 5, "Set14": 14, "BSD100": 100, "own": 5}.items():
+        place = folder / ("own" if name == "own" else f"benchmarks/{name}/HR")
+        place.mkdir(parents=True)
+        for i in range(count):
+            write_image(place / f"{i:03}.png", image[100 + i : 148 + i, 120:168])
+    return folder
+
+
+def _command(data: Path, place: Path, *, steps: int, **options: str) -> list[str]:
+    keys = _TINY | {"data.train": f"folder:{data}/own", "train.steps": steps}
+    return [
+        "rcbam:x2",
+        f"--runs={place}/runs",
+        f"--folder={place}/zoo",
+        *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--config.{name}={value}" for name, value in keys.items()),
+    ]
+
+
+def _run(arguments: list[str], data: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "tools/train_zoo.py", *arguments],
+        cwd=_ROOT,
+        env=os.environ | {"JAXSR_DATA_DIR": str(data), "JAX_NUM_CPU_DEVICES": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_stopped_then_gone_on_with_then_published(data, tmp_path):
+    long = _command(data, tmp_path, steps=100_000)
+    stopped = _run(long, data)
+    metrics = tmp_path / "runs" / "zoo_rcbam_x2" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 2):
+        assert time.monotonic() < deadline
+        assert stopped.poll() is None, stopped.communicate()[0]
+        time.sleep(0.1)
+    stopped.send_signal(signal.SIGTERM)
+    output = stopped.communicate(timeout=60)[0]
+    assert stopped.returncode == 0, output
+    step = int(re.search(r"\| begun \| (\d[\d,]*) of", output)[1].replace(",", ""))
+    assert step > 2
+
+    # The same run, which is to end now.
+    steps = step + 20
+    gone_on = _run(_command(data, tmp_path, steps=steps), data)
+    output = gone_on.communicate(timeout=240)[0]
+    assert gone_on.returncode == 0, output
+    assert f"continuing from step {step}" in output
+    (entry,) = read_manifest(tmp_path / "zoo")
+    assert entry["training"]["steps"] == steps
+    psnr = entry["benchmarks"]["Set5"]["psnr"]
+    assert psnr > entry["bicubic"]["Set5"]["psnr"]
+    assert f"| rcbam:x2 | published | {steps} | {psnr:.2f} | 0.0 |" in output
+
+
+def test_time_that_is_up_ends_what_is_in_progress(data, tmp_path):
+    process = _run(_command(data, tmp_path, steps=100_000, hours="0.0005"), data)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "| all |" in output
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_plan_says_what_is_missing(data, tmp_path, capsys):
+    assert train_zoo.main(["--plan", f"--runs={tmp_path}", f"--folder={tmp_path}"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split()[1] for line in lines] == [*train_zoo.RECIPES, "all"]
+    hours = {line.split()[1]: float(line.split()[-2]) for line in lines}
+    assert hours["rcbam:x2"] > hours["rcbam:x3"] > 0
+    total = sum(h for name, h in hours.items() if name != "all")
+    assert abs(hours["all"] - total) < 0.05 * len(hours)
+
+
+def test_unknown_recipe_names_what_there_is(tmp_path):
+    with pytest.raises(InputError, match=r"^rcbam:x5: expected one of rcbam:x2, "):
+        train_zoo.open_recipes(["rcbam:x5"], [], tmp_path, tmp_path)
