@@ -16,9 +16,24 @@ class InputError(ValueError):
     """
 
 
+# What XLA says of memory, when it runs a program and when it compiles one.
+_NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory")
+
+
 def first_line(error: BaseException) -> str:
     """Returns what another library's error says, shortened to go into one line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that there was no memory, on the host or a device.
+
+    XLA's is a RuntimeError, which has many meanings.
+    """
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in _NO_MEMORY)
+    )
 
 
 def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, is_out_of_memory
 from jaxsr.imaging import check_writable, read_picture, write_image
 from jaxsr.imaging.files import MAX_MEGAPIXELS, SUFFIXES
 
@@ -20,10 +20,10 @@ _ENDS_THE_RUN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Enlarger(Protocol):
     """What `upscale_files` calls, such as an `Upscaler`."""
 
-    scale: int
+    def output_shape(self, height: int, width: int) -> tuple[int, int]: ...
 
     def __call__(
-        self, image: np.ndarray, *, progress: Callable[[int, int], object] | None
+        self, picture: np.ndarray, *, progress: Callable[[int, int], object] | None
     ) -> np.ndarray: ...
 
 
@@ -107,6 +107,7 @@ def upscale_files(
     pairs: Iterable[tuple[Path, Path]],
     *,
     strip: bool = False,
+    quality: int | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     progress: Callable[[int, int], object] | None = None,
 ) -> Iterator[tuple[Path, InputError | None]]:
@@ -119,18 +120,17 @@ def upscale_files(
     Args:
         upscaler: enlarges a picture.
         pairs: pictures to read, each with the file to write.
-        strip: do not hand on colour profile, EXIF, XMP and resolution.
+        strip: do not hand on colour profile, EXIF and resolution.
+        quality: see `write_image`.
         max_megapixels: millions of pixels that a picture may have.
         progress: told of each picture how many of its tiles are done, and of how many.
     """
     for source, target in pairs:
         try:
             image, metadata = read_picture(source, max_megapixels=max_megapixels)
-            height, width, channels = image.shape
-            enlarged = height * upscaler.scale, width * upscaler.scale, channels
-            check_writable(target, enlarged, image.dtype)
-            sr = _enlarge(upscaler, image, source, progress)
-            write_image(target, sr, None if strip else metadata)
+            check_writable(target, _shape(upscaler, image), image.dtype)
+            sr = enlarge(upscaler, image, source, progress)
+            write_image(target, sr, None if strip else metadata, quality=quality)
         except InputError as error:
             yield source, error
         except OSError as error:
@@ -141,19 +141,49 @@ def upscale_files(
             yield source, None
 
 
-def _enlarge(
+def preview_files(
+    upscaler: Enlarger,
+    pairs: Iterable[tuple[Path, Path]],
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> Iterator[tuple[str, InputError | None]]:
+    """Yields what `upscale_files` would do with each picture, or what is wrong with it.
+
+    Pictures are read; nothing is computed or written.
+    """
+    for source, target in pairs:
+        try:
+            image, _ = read_picture(source, max_megapixels=max_megapixels)
+            enlarged = _shape(upscaler, image)
+            check_writable(target, enlarged, image.dtype)
+        except InputError as error:
+            yield "", error
+        else:
+            (height, width), (rows, columns) = image.shape[:2], enlarged[:2]
+            yield f"{source} ({width}x{height}) -> {target} ({columns}x{rows})", None
+
+
+def _shape(upscaler: Enlarger, image: np.ndarray) -> tuple[int, ...]:
+    return *upscaler.output_shape(*image.shape[:2]), image.shape[-1]
+
+
+def enlarge(
     upscaler: Enlarger,
     image: np.ndarray,
-    source: Path,
+    source: str | Path,
     progress: Callable[[int, int], object] | None,
 ) -> np.ndarray:
+    """Returns the picture enlarged; errors name where it comes from.
+
+    Raises:
+        InputError: the upscaler's, and that there is not enough memory.
+    """
     try:
         return upscaler(image, progress=progress)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     except (MemoryError, RuntimeError) as error:
-        # XLA's error is a RuntimeError of many meanings.
-        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+        if not is_out_of_memory(error):
             raise
         height, width = image.shape[:2]
         raise InputError(

@@ -14,8 +14,10 @@ A spec is what a person has at hand:
 What is published or has no parameters may also be said as network and scale.
 """
 
+import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ import safetensors
 
 from jaxsr import convert, models
 from jaxsr.errors import InputError
-from jaxsr.inference import Upscaler
+from jaxsr.inference import Cascade, Upscaler
+from jaxsr.inference.cascade import choose_stages, read_scale
 from jaxsr.models import Network
 from jaxsr.models.variables import abstract_variables
 from jaxsr.weights import Weights, read_weights, zoo
@@ -36,6 +39,7 @@ def load(
     spec: str | Path | Weights,
     *,
     scale: int | None = None,
+    network: str | None = None,
     step: str | int = "last",
     family: str | None = None,
     dtype: Any = jnp.float32,
@@ -47,16 +51,19 @@ def load(
 
     Args:
         spec: see the top of the module, or `Weights`.
-        scale, step, family: see `load_weights`.
+        scale, network, step, family: see `load_weights`.
         dtype: compute type, float32 or bfloat16.
         tile, overlap, self_ensemble: see `jaxsr.inference.Upscaler`.
 
     Raises:
         InputError: as `load_weights`; the weights do not fit their network.
     """
-    weights = spec
+    weights, called = spec, "given"
     if not isinstance(weights, Weights):
-        weights = load_weights(weights, scale=scale, step=step, family=family)
+        weights = load_weights(
+            weights, scale=scale, network=network, step=step, family=family
+        )
+        called = _called(str(spec), weights)
     try:
         model = weights.create(dtype=dtype)
     except InputError as error:
@@ -69,7 +76,53 @@ def load(
         tile=tile,
         overlap=overlap,
         self_ensemble=self_ensemble,
+        weights=called,
     )
+
+
+def load_scaled(
+    scale: float | Fraction | str,
+    spec: str | Path | None = None,
+    *,
+    network: str | None = None,
+    **settings: Any,
+) -> Upscaler | Cascade:
+    """Returns what enlarges by any scale above 1, with published networks.
+
+    x3.5 is what x4 gives, made smaller by MATLAB's bicubic; x8 is x4, then x2; see
+    `jaxsr.inference.Cascade`.
+
+    Args:
+        scale: the factor; 3.5, "3.5" or a fraction.
+        spec: a published network's name, "bicubic", or what has a scale of its own (see
+            the top of the module), which then is to be no smaller; None takes the best
+            network at each scale.
+        network: see `load_weights`.
+        settings: see `load`.
+
+    Raises:
+        InputError: as `load`; a scale that cannot be.
+    """
+    factor = read_scale(scale)
+    name = None if spec is None else str(spec)
+    published = {
+        entry["scale"]
+        for entry in zoo.read_manifest()
+        if name in (None, entry["network"])
+    }
+    if name == "bicubic":
+        published = {math.ceil(factor)}
+    if not published or factor in published | {1}:
+        # One network, which has to be of this scale if that is a whole number.
+        whole = int(factor) if factor.denominator == 1 else None
+        given = best_published(int(factor)) if spec is None else spec
+        upscaler = load(given, scale=whole, network=network, **settings)
+        return upscaler if upscaler.scale == factor else Cascade([upscaler], factor)
+    stages = [
+        load(name or best_published(stage), scale=stage, network=network, **settings)
+        for stage in choose_stages(factor, published)
+    ]
+    return Cascade(stages, factor)
 
 
 def load_weights(
@@ -214,6 +267,15 @@ def _is_foreign(path: Path) -> bool:
             return "network" not in (file.metadata() or {})
     except safetensors.SafetensorError:
         return False  # read_weights says what is wrong
+
+
+def _called(spec: str, weights: Weights) -> str:
+    """Returns what a spec's weights are called, with the scale or step if it is not."""
+    if "run" in weights.origin:
+        return f"{spec.rstrip('/')} step {weights.origin['step']}"
+    if not weights.parameters:
+        return "none"
+    return spec if spec != weights.network else f"{spec}_x{weights.scale}"
 
 
 def _published() -> str:

@@ -42,10 +42,11 @@ def photos(tmp_path):
 
 @pytest.fixture
 def error_line(capsys):
-    """Returns the one line that the command printed on stderr."""
+    """Returns the one line on stderr, but for what names the network, and results."""
 
     def read() -> str:
-        (line,) = capsys.readouterr().err.splitlines()
+        lines = capsys.readouterr().err.splitlines()
+        (line,) = [e for e in lines if re.match("(error|skipped|.* skipped): ", e)]
         return line
 
     return read
@@ -119,14 +120,16 @@ def test_upscale_goes_on_and_says_what_it_left(photos, tmp_path, capsys):
     assert main([*command, "--recursive", "--format", "jpg"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
+        "bicubic x2, weights none, 0 parameters, on 8 cpu devices",
         f"passed over: {photos / 'deep'}: 1 file is no image",
+        f"1 of 3: {out / 'a.jpg'}",
         f"skipped: {photos / 'b.png'}: expected a whole image file: empty",
         f"skipped: {out / 'deep' / 'c.jpg'}: JPEG cannot hold transparency: write .png",
     ]
     assert [path.name for path in out.rglob("*")] == ["a.jpg"]
 
     assert main([*command, "--skip-existing", "--format", "JPG"]) == 1
-    passed, skipped = capsys.readouterr().err.splitlines()[1:]
+    passed, skipped = capsys.readouterr().err.splitlines()[2:]
     assert passed == "passed over: 1 picture with a result already"
     assert skipped.startswith(f"skipped: {photos / 'b.png'}: ")
     assert main([*command, "--format", "gif"]) == 2
@@ -154,10 +157,13 @@ def test_upscale_unreadable_file(tmp_path, error_line):
     "options, message",
     [
         ([], "pass --scale"),
-        (["--scale", "0"], "scale: expected a whole number of at least 1, got 0"),
+        (["--scale", "0"], "scale: expected a number of at least 1, at most 64, got 0"),
+        (["--scale", "x2"], "at most 64, got x2"),
+        (["--scale", "2", "--quality", "0"], "--quality: expected 1 to 100, got 0"),
+        (["--scale", "2.5", "-n", "rcbam_lite_x2"], "expected at most x2, that of the"),
+        (["--scale", "2", "--require-accelerator"], "JAX finds none here"),
         (["--scale", "2", "--model", "edsr"], "no weights of edsr x2 are published"),
         (["--scale", "2", "--model", "nonet"], "unknown model 'nonet': expected one"),
-        (["--scale", "7"], "no network is published for x7: name one (bicubic_x7)"),
         (
             ["--scale", "2", *_BICUBIC, "--tile", "5"],
             "tile must be 0 (never) or at least 64",
@@ -214,6 +220,76 @@ def test_upscale_tile_and_self_ensemble(network, weights, tmp_path):
     assert main([*command, "--weights", str(weights)]) == 0
     upscaler = Upscaler(*network, tile=16, overlap=4, self_ensemble=True)
     np.testing.assert_array_equal(read_image(target), upscaler(read_image(source)))
+
+
+def test_upscale_short_options(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["upscale", "-i", str(photos), "-o", str(out), "-s", "2", "-n", "bicubic"]
+    assert main([*command, "-t", "64", "-f", "webp", "--quality", "50"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.webp", "b.webp"]
+    whole = read_image(photos / "a.png").repeat(2, axis=0).repeat(2, axis=1)
+    assert not np.array_equal(read_image(out / "a.webp"), whole)
+    capsys.readouterr()
+    assert main(["upscale", "-o", str(out), "-s", "2"]) == 2
+    assert "expected a picture, a folder or -" in capsys.readouterr().err
+
+
+def test_upscale_inputs_anywhere(photos, tmp_path, capsys):
+    a, b = str(photos / "a.png"), str(photos / "b.png")
+    options = ["-o", str(tmp_path / "out"), "-s", "2", *_BICUBIC]
+    for words in ([*options, a, b], [a, *options, b], ["-i", a, *options, b]):
+        assert main(["upscale", "--dry-run", *words]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert sorted(line.split()[0] for line in lines) == [a, b]
+    with pytest.raises(SystemExit):
+        main(["upscale", *options, a, "--tle", "3"])
+    assert "unrecognized arguments: --tle 3" in capsys.readouterr().err
+
+
+def test_upscale_dry_run(photos, tmp_path, capsys):
+    (photos / "b.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    command = ["upscale", str(photos), "-o", str(out), "-s", "2.5", *_BICUBIC]
+    assert main([*command, "--dry-run"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == f"{photos}/a.png (7x6) -> {out}/a.png (18x15)\n"
+    first, second = printed.err.splitlines()
+    assert first.startswith("x2.5: bicubic x3, weights none, ")
+    assert first.endswith(", then bicubic down")
+    assert second.startswith(f"would be skipped: {photos}/b.png: ")
+    assert not out.exists()
+
+
+def test_upscale_standard_input_and_output(photos, tmp_path):
+    command = [sys.executable, "-m", "jaxsr.cli", "upscale", "-", "-s", "2", *_BICUBIC]
+
+    def run(*options, content):
+        return subprocess.run([*command, *options], input=content, capture_output=True)
+
+    picture = (photos / "a.png").read_bytes()
+    result = run("-o", "-", "--format", "bmp", content=picture)
+    assert result.returncode == 0
+    assert result.stderr.count(b"\n") == 1 and result.stderr.startswith(b"bicubic x2, ")
+    (tmp_path / "piped.bmp").write_bytes(result.stdout)
+    expected = Upscaler(create("bicubic", scale=2, channels=3), {})
+    sr = expected(read_image(photos / "a.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "piped.bmp"), sr)
+
+    result = run("-o", "-", content=b"no picture")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"error: standard input: expected a whole image file" in result.stderr
+
+
+def test_upscale_standard_input_beside_files(photos, tmp_path, error_line):
+    command = ["upscale", "-", "-s", "2", *_BICUBIC, "-o"]
+    for arguments, message in (
+        (["-", str(photos)], "-: expected one picture"),
+        (["-", "--dry-run"], "-: expected files"),
+        ([str(tmp_path)], "expected a file name"),
+        ([str(photos / "a.png")], "a.png exists already: pass --overwrite"),
+    ):
+        assert main([*command, *arguments]) == 2
+        assert message in error_line()
 
 
 def test_upscale_workdir(photos, tmp_path, error_line):
@@ -318,6 +394,8 @@ def test_models_explains_one(capsys):
     output = capsys.readouterr().out
     assert re.search(r"x3 +RGB +1,554,499 +160\.3 G\n", output)
     assert "    res_scale = 1.0\n" in output
+    # 64 + 64 x 64 x 9 twice for each of the blocks.
+    assert re.search(r"16 x block00 +1,181,696\n", output)
     assert "arxiv.org/abs/1707.02921" in output
     assert "16 blocks of 64 features" in output
 

@@ -181,7 +181,8 @@ def test_upscale_files_refuses_before(photos, tmp_path, name, image, message):
     save(photos / name, image)
 
     class Enlarger:
-        scale = 2
+        def output_shape(self, height, width):
+            return 2 * height, 2 * width
 
         def __call__(self, image, *, progress=None):
             assert image.shape == (4, 5, 3), "nothing else is to be computed"
@@ -222,7 +223,8 @@ def test_upscale_files_name_of_a_folder(photos, tmp_path):
 )
 def test_upscale_files_out_of_memory(photos, tmp_path, error):
     class Greedy:
-        scale = 2
+        def output_shape(self, height, width):
+            return 2 * height, 2 * width
 
         def __call__(self, image, *, progress=None):
             raise error

@@ -131,7 +131,9 @@ def test_call_clips_and_rounds():
         (np.zeros((4, 4, 3), np.float32), "uint8 or uint16 picture, got float32"),
         (np.zeros((4, 4, 5), np.uint8), r"got \[4, 4, 5\]"),
         (np.zeros((0, 4, 3), np.uint8), r"at least one pixel, got \[0, 4, 3\]"),
-        (np.zeros((1, 4, 4, 3), np.uint8), r"got \[1, 4, 4, 3\]"),
+        (np.zeros((0, 4, 4, 3), np.uint8), "batch of at least one picture, got none"),
+        (np.zeros((1, 1, 4, 4, 3), np.uint8), r"got \[1, 1, 4, 4, 3\]"),
+        (7, "an array, a path, a PIL image or a list of them, got int"),
     ],
 )
 def test_call_wrong_picture(image, message):

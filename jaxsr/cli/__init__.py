@@ -31,9 +31,21 @@ def main(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("absl").setLevel(logging.ERROR)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words)
+    options = _parse(words)
     options.command_line = shlex.join([*program.split(), *words[1:]])
     return options.command(options)
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    options, others = parser.parse_known_args(words)
+    if others:
+        # argparse finds no inputs behind an option once there may be none at all.
+        is_input = [word == "-" or not word.startswith("-") for word in others]
+        if "inputs" not in options or not all(is_input):
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        options.inputs += others
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

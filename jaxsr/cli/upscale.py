@@ -3,19 +3,41 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
 
 from jaxsr.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `run` takes."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="files and folders")
     parser.add_argument(
-        "-o", "--out", required=True, help="folder, or for one file a file name"
+        "inputs",
+        nargs="*",
+        metavar="IN",
+        help="files and folders; - is standard input",
     )
-    parser.add_argument("--scale", type=int, help="factor; weights know their own")
     parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="IN",
+        help="one more of them",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        help="folder, or for one file a file name; - is standard output",
+    )
+    parser.add_argument(
+        "-s",
+        "--scale",
+        metavar="FACTOR",
+        help="such as 2; 3.5 is made from x4, 8 by x4 and then x2; weights know their "
+        "own",
+    )
+    parser.add_argument(
+        "-n",
         "--model",
         metavar="SPEC",
         help="published weights (rcbam_lite_x2), bicubic_x2, a run's folder or a file, "
@@ -26,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trained.add_argument("--weights", metavar="FILE", help="as --model")
     trained.add_argument("--workdir", metavar="RUN", help="as --model")
     parser.add_argument(
+        "-t",
         "--tile",
         type=int,
         metavar="N",
@@ -60,9 +83,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave existing results, and go on with the others",
     )
     parser.add_argument(
+        "-f",
         "--format",
         metavar="SUFFIX",
         help="of the results, e.g. png; default: that of each picture",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        metavar="N",
+        help="1 to 100, of JPEG and AVIF (default: 95) and of WebP (default: without "
+        "loss)",
     )
     parser.add_argument(
         "--strip",
@@ -77,6 +108,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse pictures of more; default: 100",
     )
     parser.add_argument(
+        "--require-accelerator",
+        action="store_true",
+        help="end with an error where JAX finds only the CPU",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be written, and compute nothing",
+    )
+    parser.add_argument(
         "--cache",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -87,17 +128,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Enlarges what the options name; returns the exit code."""
-    from tqdm import tqdm
-
     from jaxsr.compilation_cache import keep_compiled_programs
     from jaxsr.cpu import keep_freed_memory, use_every_core
-    from jaxsr.folders import plan_files, upscale_files
+    from jaxsr.folders import plan_files
+    from jaxsr.streams import STANDARD
 
+    inputs = options.inputs + options.input
+    if not inputs:
+        raise InputError("expected a picture, a folder or - for standard input")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise InputError(f"--quality: expected 1 to 100, got {options.quality}")
+    suffix = _suffix(options.format)
+    streams = STANDARD in (*inputs, options.out)
+    if streams:
+        _check_streams(inputs, options)
     plan = plan_files(
-        options.inputs,
+        [] if streams else inputs,
         options.out,
         recursive=options.recursive,
-        suffix=_suffix(options.format),
+        suffix=suffix,
         overwrite=options.overwrite,
         skip_existing=options.skip_existing,
     )
@@ -105,47 +154,114 @@ def run(options: argparse.Namespace) -> int:
     use_every_core()
     if options.cache:
         keep_compiled_programs()
+    if options.require_accelerator:
+        _require_accelerator()
     upscaler = _upscaler(options)
+    print(upscaler.describe(), file=sys.stderr)
+    if streams:
+        return _upscale_stream(upscaler, inputs[0], suffix, options)
     for line in plan.passed_over:
         print(f"passed over: {line}", file=sys.stderr)
     for line in plan.unreadable:
         print(f"skipped: {line}", file=sys.stderr)
     failed = len(plan.unreadable)
-    results = upscale_files(
-        upscaler,
-        plan.pairs,
-        strip=options.strip,
-        max_megapixels=options.max_megapixels,
-        progress=_tile_bar(),
-    )
-    total = len(plan.pairs)
-    is_one_file = len(options.inputs) == 1 and not os.path.isdir(options.inputs[0])
-    # disable=None: no bar where the output is not a terminal.
-    for _, error in tqdm(results, total=total, unit="picture", disable=None):
-        if error is not None:
-            if is_one_file:
-                raise error
-            failed += 1
-            tqdm.write(f"skipped: {error}", file=sys.stderr)
+    is_one_file = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    action = _preview if options.dry_run else _upscale
+    failed += action(upscaler, plan.pairs, options, is_one_file)
     return 1 if failed else 0
 
 
-def _tile_bar() -> Callable[[int, int], None]:
-    """Returns what shows a bar of the tiles of each picture that has several."""
-    from tqdm import tqdm
+def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
+    """Returns how many pictures failed; of one file alone that is an error."""
+    from jaxsr.cli.progress import Progress
+    from jaxsr.folders import upscale_files
 
-    bars: list[tqdm] = []
+    failed, progress = 0, Progress(len(pairs))
+    results = upscale_files(
+        upscaler,
+        pairs,
+        strip=options.strip,
+        quality=options.quality,
+        max_megapixels=options.max_megapixels,
+        progress=progress.tile,
+    )
+    try:
+        for (_, target), (_, error) in zip(pairs, results, strict=True):
+            if error is None:
+                progress.written(str(target))
+            elif is_one_file:
+                raise error
+            else:
+                failed += 1
+                progress.skipped(str(error))
+    finally:
+        progress.close()
+    return failed
 
-    def show(done: int, total: int) -> None:
-        if total == 1:
-            return
-        if not bars:
-            bars.append(tqdm(total=total, unit="tile", leave=False, disable=None))
-        bars[0].update(done - bars[0].n)
-        if done == total:
-            bars.pop().close()
 
-    return show
+def _preview(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
+    from jaxsr.folders import preview_files
+
+    failed = 0
+    found = preview_files(upscaler, pairs, max_megapixels=options.max_megapixels)
+    for line, error in found:
+        if error is None:
+            print(line)
+        elif is_one_file:
+            raise error
+        else:
+            failed += 1
+            print(f"would be skipped: {error}", file=sys.stderr)
+    return failed
+
+
+def _upscale_stream(
+    upscaler, source: str, suffix: str | None, options: argparse.Namespace
+) -> int:
+    from jaxsr.cli.progress import Progress
+    from jaxsr.streams import upscale_stream
+
+    progress = Progress(1)
+    try:
+        upscale_stream(
+            upscaler,
+            source,
+            options.out,
+            suffix=suffix,
+            strip=options.strip,
+            quality=options.quality,
+            max_megapixels=options.max_megapixels,
+            progress=progress.tile,
+        )
+    finally:
+        progress.close()
+    return 0
+
+
+def _check_streams(inputs: list[str], options: argparse.Namespace) -> None:
+    """Refuses what makes no sense with standard input or output."""
+    if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        raise InputError("-: expected one picture, through standard input or output")
+    if options.dry_run:
+        raise InputError("-: expected files for --dry-run")
+    if options.out == "-":
+        return
+    if options.out.endswith("/") or os.path.isdir(options.out):
+        raise InputError(f"{options.out}: expected a file name for standard input's")
+    if os.path.lexists(options.out) and not options.overwrite:
+        raise InputError(
+            f"{options.out} exists already: pass --overwrite to replace it"
+        )
+
+
+def _require_accelerator() -> None:
+    import jax
+
+    if jax.default_backend() == "cpu":
+        raise InputError(
+            "--require-accelerator: JAX finds none here, only the CPU (a GPU needs "
+            "pip install 'jax[cuda13]')"
+        )
 
 
 def _suffix(name: str | None) -> str | None:
@@ -162,18 +278,17 @@ def _suffix(name: str | None) -> str | None:
 
 
 def _upscaler(options: argparse.Namespace):
-    from jaxsr.loading import best_published, load, load_weights
+    from jaxsr.loading import load, load_scaled
 
     given = options.weights or (options.workdir and f"{options.workdir}/")
-    if not (given or options.model) and options.scale is None:
+    settings = {
+        "tile": options.tile,
+        "overlap": options.overlap,
+        "self_ensemble": options.self_ensemble,
+        "network": options.model if given else None,
+    }
+    if options.scale is not None:
+        return load_scaled(options.scale, given or options.model, **settings)
+    if not (given or options.model):
         raise InputError("pass --scale, e.g. --scale 2, or --model, e.g. rcbam_lite_x2")
-    spec = given or options.model or best_published(options.scale)
-    weights = load_weights(
-        spec, scale=options.scale, network=options.model if given else None
-    )
-    return load(
-        weights,
-        tile=options.tile,
-        overlap=options.overlap,
-        self_ensemble=options.self_ensemble,
-    )
+    return load(given or options.model, **settings)

@@ -4,6 +4,8 @@ from jaxsr.imaging.alpha import fill_transparent
 from jaxsr.imaging.colour import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxsr.imaging.files import (
     check_writable,
+    decode_picture,
+    encode_picture,
     list_images,
     read_image,
     read_image8,
@@ -16,6 +18,8 @@ from jaxsr.imaging.resize import crop_to_multiple, imresize, imresize_jnp
 __all__ = [
     "Metadata",
     "check_writable",
+    "decode_picture",
+    "encode_picture",
     "crop_to_multiple",
     "fill_transparent",
     "imresize",

@@ -85,8 +85,12 @@ def check(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> str:
     return kind
 
 
-def encode(path: Path, image: np.ndarray, metadata: Metadata) -> bytes:
+def encode(
+    path: Path, image: np.ndarray, metadata: Metadata, quality: int | None = None
+) -> bytes:
     """Returns the content of a file of that name for `[H, W, 1 to 4]`.
+
+    `quality`, 1 to 100, is that of the formats which may lose.
 
     Raises:
         CannotHold: see `check`.
@@ -98,6 +102,9 @@ def encode(path: Path, image: np.ndarray, metadata: Metadata) -> bytes:
         return png.encode(image, None, metadata)
     height, width, channels = image.shape
     options = dict(_SAVE_OPTIONS.get(kind, {}))
+    if quality is not None and options:
+        options["quality"] = quality
+        options.pop("lossless", None)
     if kind in ("AVIF", "JPEG", "WEBP"):
         in_file = 3 if kind != "JPEG" else channels  # the other two have no gray
         if profile := checked_icc(metadata.icc, in_file):

@@ -6,9 +6,12 @@ several pages the first picture counts. Colour profiles are not applied, as is t
 custom of the field (its published numbers are those of the raw values), but kept.
 """
 
+import io
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -42,7 +45,25 @@ def read_picture(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected an image file, found none")
+    return _decode(lambda: path.open("rb"), str(path), max_megapixels)
 
+
+def decode_picture(
+    content: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS
+) -> tuple[np.ndarray, Metadata]:
+    """Returns what `read_picture` does for the content of a file.
+
+    Args:
+        content: of the file.
+        name: what errors call it.
+        max_megapixels: see `read_picture`.
+    """
+    return _decode(lambda: io.BytesIO(content), name, max_megapixels)
+
+
+def _decode(
+    open_file: Callable[[], BinaryIO], path: str, max_megapixels: float
+) -> tuple[np.ndarray, Metadata]:
     def check_size(width: int, height: int) -> None:
         megapixels = width * height / 1e6
         if megapixels > max_megapixels:
@@ -53,7 +74,7 @@ def read_picture(
             )
 
     try:
-        with path.open("rb") as file:
+        with open_file() as file:
             return decode.decode(file, check_size)
     except InputError:
         raise
@@ -122,25 +143,41 @@ def check_writable(
 
 
 def write_image(
-    path: str | os.PathLike, image: np.ndarray, metadata: Metadata | None = None
+    path: str | os.PathLike,
+    image: np.ndarray,
+    metadata: Metadata | None = None,
+    *,
+    quality: int | None = None,
 ) -> None:
     """Writes `[H, W]` or `[H, W, C]` to a file; its suffix gives the format.
 
     The file appears whole or not at all: on any error what was there before stays. Its
-    folder is made as needed. JPEG and AVIF are written at quality 95 with full chroma,
-    WebP without loss. 16-bit images go to .png and .tif.
+    folder is made as needed. 16-bit images go to .png and .tif.
 
     Args:
         path: of the file.
         image: uint8 or uint16.
-        metadata: colour profile, EXIF, XMP and resolution, written as far as the
-            format can hold them.
+        metadata: colour profile, EXIF and resolution, written as far as the format can
+            hold them.
+        quality: 1 to 100, of JPEG, AVIF and WebP. By default JPEG and AVIF are written
+            at 95 with full chroma, WebP without loss; other formats never lose.
 
     Raises:
         InputError: a shape or dtype that is no image, a suffix that is no format, or a
-            format that cannot hold the image.
+            format that cannot hold the image; another quality.
         OSError: the disk is full, or the folder not writable.
     """
+    write_whole(path, encode_picture(path, image, metadata, quality=quality))
+
+
+def encode_picture(
+    path: str | os.PathLike,
+    image: np.ndarray,
+    metadata: Metadata | None = None,
+    *,
+    quality: int | None = None,
+) -> bytes:
+    """Returns what `write_image` writes to a file of that name."""
     path = Path(path)
     if image.ndim == 2:
         image = image[..., None]
@@ -148,11 +185,12 @@ def write_image(
         raise InputError(f"{path}: expected [H, W, 1 to 4], got shape {image.shape}")
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path}: expected uint8 or uint16, got {image.dtype}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality: expected 1 to 100, got {quality}")
     try:
-        content = encode.encode(path, image, metadata or Metadata())
+        return encode.encode(path, image, metadata or Metadata(), quality)
     except encode.CannotHold as error:
         raise InputError(f"{path}: {error}") from error
-    write_whole(path, content)
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:

@@ -5,16 +5,15 @@ Arrays that come from files are uint8 or uint16 `[H, W, C]` (C: 1 gray, 2 gray +
 `tile` and `overlap` are in pixels of the small (LR) picture.
 """
 
-from jaxsr.inference.upscaler import (
-    AUTOMATIC_TILE_PIXELS,
-    WHOLE_PICTURE_PIXELS,
-    Device,
-    Upscaler,
-)
+from jaxsr.inference.cascade import Cascade
+from jaxsr.inference.programs import Device
+from jaxsr.inference.tiles import AUTOMATIC_TILE_PIXELS, WHOLE_PICTURE_PIXELS
+from jaxsr.inference.upscaler import Upscaler
 
 __all__ = [
     "AUTOMATIC_TILE_PIXELS",
     "WHOLE_PICTURE_PIXELS",
+    "Cascade",
     "Device",
     "Upscaler",
 ]

@@ -4,10 +4,55 @@ Where two tiles share a strip, the outer quarter on either side is dropped and t
 middle half fades from one into the other.
 """
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+
+
+def enlarge_in_tiles(
+    picture: np.ndarray,
+    tile: tuple[int, int],
+    overlap: int,
+    scale: int,
+    enlarge: Callable[[tuple[slice, slice]], np.ndarray],
+    progress: Callable[[int, int], object] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yields the enlarged picture, float32, from the top down.
+
+    Args:
+        picture: `[H, W, C]`.
+        tile: height and width of tiles, at most the picture's.
+        overlap: least width of the strip that neighbours share.
+        scale: how much `enlarge` enlarges.
+        enlarge: returns a part, rows and columns, of the picture, enlarged.
+        progress: told after each tile how many are done, and of how many.
+    """
+    height, width, channels = picture.shape
+    tile_height, tile_width = tile
+    tops = tile_starts(height, tile_height, overlap)
+    lefts = tile_starts(width, tile_width, overlap)
+    done = itertools.count(1)
+
+    def enlarge_tile(top: int, left: int) -> np.ndarray:
+        sr = enlarge((slice(top, top + tile_height), slice(left, left + tile_width)))
+        if progress is not None:
+            progress(next(done), len(tops) * len(lefts))
+        return sr.swapaxes(0, 1)
+
+    def enlarge_row(top: int) -> np.ndarray:
+        tiles = (enlarge_tile(top, left) for left in lefts)
+        if len(lefts) == 1:
+            return next(tiles).swapaxes(0, 1)
+        row = np.empty((tile_height * scale, width * scale, channels), np.float32)
+        left = 0
+        for stretch in join_tiles(tiles, lefts, scale):
+            row[:, left : left + len(stretch)] = stretch.swapaxes(0, 1)
+            left += len(stretch)
+        return row
+
+    return join_tiles(map(enlarge_row, tops), tops, scale)
 
 
 def tile_starts(size: int, tile: int, overlap: int) -> list[int]:

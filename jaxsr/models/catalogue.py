@@ -2,11 +2,13 @@
 
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Iterator
 
 from jaxsr.errors import InputError
-from jaxsr.models import create, list_models
+from jaxsr.models import Network, create, list_models
 from jaxsr.models.complexity import count_multiply_adds, count_parameters
+from jaxsr.models.variables import abstract_variables, count_learned
 
 _HEADING = f"{'works on':<8}{'parameters':>14}{'multiply-adds':>16}"
 _NOTE = "multiply-adds are those of 1280x720 pixels as output"
@@ -36,6 +38,9 @@ def explain_network(name: str) -> Iterator[str]:
     yield f"{'scale':<16}{_HEADING}"
     for scale in (2, 3, 4):
         yield f"{f'x{scale}':<16}{_sizes(name, scale)}"
+    yield f"\n{'part (x2)':<32}{'parameters':>14}"
+    for part, count in count_by_part(model):
+        yield f"{part:<32}{count:>14,}"
     radius = create(name, scale=2).receptive_radius
     yield "\nTiles: " + (
         "a little different from the whole picture, at which it looks"
@@ -48,6 +53,25 @@ def explain_network(name: str) -> Iterator[str]:
             yield f"    {field.name} = {field.default}"
     yield f"\n{inspect.getdoc(inspect.getmodule(type(model)))}"
     yield f"\n{inspect.getdoc(type(model))}"
+
+
+def count_by_part(model: Network) -> Iterator[tuple[str, int]]:
+    """Yields the network's parts in the order of its variables, and what each learns.
+
+    Equal neighbours that differ by their number alone are one line: "16 x block00".
+    """
+    parts = [
+        (name, count_learned({"params": part}))
+        for name, part in abstract_variables(model).get("params", {}).items()
+    ]
+
+    def kind(part: tuple[str, int]) -> tuple[str, int]:
+        return part[0].rstrip("0123456789"), part[1]
+
+    for (_, count), group in itertools.groupby(parts, key=kind):
+        names = [name for name, _ in group]
+        many = f"{len(names)} x " if len(names) > 1 else ""
+        yield f"{many}{names[0]}", len(names) * count
 
 
 def _sizes(name: str, scale: int) -> str:

@@ -1,0 +1,114 @@
+"""Any scale, by networks of whole ones: `Cascade`.
+
+x8 is x4, then x2. x3.5 is what the next larger network gives, made smaller by MATLAB's
+bicubic. Between stages a picture is rounded as in a file: the result is that of one
+run after the other.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize
+from jaxsr.inference.pictures import apply_to
+from jaxsr.inference.upscaler import Upscaler
+
+_LARGEST = 64
+
+
+def read_scale(scale: float | Fraction | str) -> Fraction:
+    """Returns a scale as people write it, 3.5 or "3.5", exactly.
+
+    Raises:
+        InputError: no number from 1 to 64.
+    """
+    try:
+        factor = Fraction(str(scale))
+    except (ValueError, ZeroDivisionError):
+        factor = Fraction(0)
+    if not 1 <= factor <= _LARGEST:
+        raise InputError(
+            f"scale: expected a number of at least 1, at most {_LARGEST}, got {scale}"
+        )
+    return factor
+
+
+def choose_stages(scale: Fraction, available: Iterable[int]) -> list[int]:
+    """Returns whole scales, larger first, whose product is the least one not below.
+
+    Of several such products the one of fewest factors: 4, not 2 times 2.
+
+    Args:
+        scale: above 1.
+        available: scales of networks, at least one above 1.
+    """
+    factors = sorted({factor for factor in available if factor > 1}, reverse=True)
+    longest = max(math.ceil(math.log2(scale)), 1)
+    chains = (
+        chain
+        for length in range(1, longest + 1)
+        for chain in itertools.combinations_with_replacement(factors, length)
+        if math.prod(chain) >= scale
+    )
+    return list(min(chains, key=lambda chain: (math.prod(chain), len(chain))))
+
+
+class Cascade:
+    """Upscalers one after the other, then bicubic down to a scale that none has.
+
+    Attributes:
+        upscalers: the stages.
+        scale: the whole's.
+    """
+
+    def __init__(self, upscalers: Sequence[Upscaler], scale: Fraction):
+        """Checks that the stages suffice.
+
+        Raises:
+            InputError: together they enlarge by less than `scale`.
+        """
+        reached = math.prod(upscaler.scale for upscaler in upscalers)
+        if reached < scale:
+            raise InputError(
+                f"scale: expected at most x{reached}, that of the weights, got "
+                f"x{float(scale):g}"
+            )
+        self.upscalers = tuple(upscalers)
+        self.scale = scale
+
+    def __repr__(self) -> str:
+        return f"<Cascade {self.describe()}>"
+
+    def describe(self) -> str:
+        """Returns a line on the stages."""
+        stages = [upscaler.describe() for upscaler in self.upscalers]
+        if math.prod(upscaler.scale for upscaler in self.upscalers) > self.scale:
+            stages.append("bicubic down")
+        return f"x{float(self.scale):g}: {', then '.join(stages)}"
+
+    def output_shape(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what becomes of a picture, rounded up."""
+        return math.ceil(height * self.scale), math.ceil(width * self.scale)
+
+    def __call__(
+        self, picture: Any, *, progress: Callable[[int, int], object] | None = None
+    ) -> Any:
+        """Returns the picture enlarged `scale` times; see `Upscaler`.
+
+        `progress` is told of the tiles of one stage after the other.
+        """
+
+        def enlarge(image: np.ndarray) -> np.ndarray:
+            size = self.output_shape(*image.shape[:2])
+            for upscaler in self.upscalers:
+                image = upscaler(image, progress=progress)
+            if image.shape[:2] == size:
+                return image
+            return imresize(image, output_size=size)
+
+        return apply_to(picture, enlarge)

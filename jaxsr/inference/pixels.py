@@ -1,0 +1,75 @@
+"""Pixels of a picture into a network and out of it: floats, channels, rounding."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxsr.errors import InputError
+from jaxsr.imaging import imresize, rgb_to_ycbcr, ycbcr_to_rgb
+
+Part = tuple[slice, slice]
+
+
+def enlarge_part(
+    picture: np.ndarray,
+    part: Part,
+    network: Callable[[np.ndarray], np.ndarray],
+    *,
+    channels: int,
+    scale: int,
+) -> np.ndarray:
+    """Returns a part of the picture, float32, enlarged, with the picture's channels.
+
+    Args:
+        picture: float in [0, 1], uint8 or uint16, `[H, W, 1 or 3]`.
+        part: rows and columns.
+        network: `[h, w, channels]` in [0, 1] to `[scale*h, scale*w, channels]`.
+        channels: of the network. One that has 1 gets the luma of a colour picture,
+            whose chroma is enlarged by bicubic; one that has 3 gets a gray picture
+            three times, and its outputs are averaged.
+        scale: the network's factor.
+    """
+    lr = _to_float(picture[part])
+    if lr.shape[-1] == channels:
+        return network(lr)
+    if channels == 3:
+        return network(np.repeat(lr, 3, axis=-1)).mean(axis=-1, keepdims=True)
+    luma = network(np.asarray(rgb_to_ycbcr(lr))[..., :1])
+    chroma = _bicubic_chroma(picture, part, scale)
+    sr = ycbcr_to_rgb(np.concatenate([luma, chroma], axis=-1))
+    return np.asarray(sr, np.float32)
+
+
+def round_into(out: np.ndarray, sr: np.ndarray) -> None:
+    """Writes float pixels in [0, 1] as integers over the full range of `out`.
+
+    Raises:
+        InputError: a pixel is not finite.
+    """
+    peak = np.float32(np.iinfo(out.dtype).max)
+    step = max(2**20 // sr[0].size, 1)  # rows; what is made in between stays small
+    for top in range(0, len(sr), step):
+        rows = sr[top : top + step]
+        if not np.isfinite(rows).all():  # rounded, it would be black spots
+            raise InputError("the network made NaN or infinite pixels of this picture")
+        out[top : top + step] = np.floor(np.clip(rows, 0.0, 1.0) * peak + 0.5)
+
+
+def _to_float(image: np.ndarray) -> np.ndarray:
+    """Returns the picture as float32 in [0, 1]."""
+    if image.dtype.kind == "f":
+        return image
+    return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+
+
+def _bicubic_chroma(picture: np.ndarray, part: Part, scale: int) -> np.ndarray:
+    """Returns a part's chroma enlarged as in the whole picture."""
+    margin = 2  # as far as the interpolation looks
+    wider, cut = [], []
+    for side, span in zip(picture.shape[:2], part, strict=True):
+        start, stop = max(span.start - margin, 0), min(span.stop + margin, side)
+        wider.append(slice(start, stop))
+        begin = (span.start - start) * scale
+        cut.append(slice(begin, begin + (span.stop - span.start) * scale))
+    ycbcr = np.asarray(rgb_to_ycbcr(_to_float(picture[tuple(wider)])))
+    return imresize(ycbcr[..., 1:], scale)[tuple(cut)]

@@ -1,0 +1,119 @@
+"""Which tiles a picture goes through in, smaller where memory does not suffice."""
+
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxsr.errors import InputError, is_out_of_memory
+from jaxsr.inference.tiling import enlarge_in_tiles
+
+_log = logging.getLogger(__name__)
+
+WHOLE_PICTURE_PIXELS = 2**22
+"""Pictures of up to so many output pixels go through the network whole by default.
+
+Every picture of the usual benchmarks does, DIV2K's 2040x2040 included. XLA needs 1 GiB
+for such a one with RCBAM x2 and 8 GiB with EDSR x2 of 256 features (CPU, float32).
+"""
+
+AUTOMATIC_TILE_PIXELS = 2**20
+"""Output pixels of a tile where the tile is chosen automatically."""
+
+
+class Tiles:
+    """Square tiles, of pictures too large to go through whole.
+
+    Attributes:
+        tile: as given.
+        overlap: as given.
+    """
+
+    def __init__(self, tile: int | None, overlap: int, scale: int):
+        """Checks the sizes.
+
+        Args:
+            tile: side in pixels of the LR picture. 0 never tiles. None tiles only
+                pictures of more than `WHOLE_PICTURE_PIXELS` output pixels.
+            overlap: least width of the strip that neighbouring tiles share.
+            scale: of the network.
+
+        Raises:
+            InputError: `tile` below 0 or below twice the `overlap`; negative `overlap`.
+        """
+        if overlap < 0:
+            raise InputError(f"overlap must be at least 0, got {overlap}")
+        self._smallest = 2 * max(overlap, 1)
+        if tile is not None and (tile < 0 or 0 < tile < self._smallest):
+            raise InputError(
+                f"tile must be 0 (never) or at least {self._smallest} pixels, "
+                f"twice the overlap, got {tile}"
+            )
+        self.tile = tile
+        self.overlap = overlap
+        self._scale = scale
+        self._most_pixels = math.inf  # of a tile, for which the memory suffices
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the shape of tiles for such a picture: its own if it is not cut."""
+        tile = self.tile
+        if tile is None:
+            whole = height * width * self._scale**2 <= WHOLE_PICTURE_PIXELS
+            side = math.isqrt(AUTOMATIC_TILE_PIXELS) // self._scale
+            tile = 0 if whole else max(side, self._smallest)
+        shape = (min(tile, height), min(tile, width)) if tile else (height, width)
+        while math.prod(shape) > self._most_pixels and self._halve(shape) != shape:
+            shape = self._halve(shape)
+        return shape
+
+    def fill(
+        self,
+        out: np.ndarray,
+        picture: np.ndarray,
+        enlarge: Callable[[tuple[slice, slice]], np.ndarray],
+        write: Callable[[np.ndarray, np.ndarray], object],
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Enlarges a picture tile by tile.
+
+        Where the memory does not suffice it is begun anew with tiles of half the side,
+        a line is logged, and later pictures begin with what sufficed.
+
+        Args:
+            out: for the result.
+            picture: `[H, W, C]`.
+            enlarge: see `enlarge_in_tiles`.
+            write: puts a stretch of float rows into one of `out`.
+            progress: see `enlarge_in_tiles`.
+
+        Raises:
+            MemoryError, RuntimeError: not even the smallest tiles find memory, or there
+                are to be none.
+        """
+        while True:
+            shape = self.shape(*picture.shape[:2])
+            stretches = enlarge_in_tiles(
+                picture, shape, self.overlap, self._scale, enlarge, progress
+            )
+            try:
+                top = 0
+                for stretch in stretches:
+                    write(out[top : top + len(stretch)], stretch)
+                    top += len(stretch)
+                return
+            except (MemoryError, RuntimeError) as error:
+                smaller = self._halve(shape)
+                if not is_out_of_memory(error) or self.tile == 0 or smaller == shape:
+                    raise
+            self._most_pixels = math.prod(smaller)
+            _log.warning(
+                "not enough memory for %dx%d pixels at once: going on with tiles of "
+                "%dx%d",
+                *(shape[1], shape[0], smaller[1], smaller[0]),
+            )
+
+    def _halve(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Returns tiles of half the longer side, as small as the overlap allows."""
+        side = max(max(shape) // 2, self._smallest)
+        return min(side, shape[0]), min(side, shape[1])

@@ -1,0 +1,68 @@
+"""One picture through standard input and output, or from one of them to a file."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxsr.errors import InputError
+from jaxsr.folders import Enlarger, enlarge
+from jaxsr.imaging import (
+    check_writable,
+    decode_picture,
+    encode_picture,
+    read_picture,
+    write_image,
+)
+from jaxsr.imaging.files import MAX_MEGAPIXELS
+
+STANDARD = "-"
+"""Stands for standard input, and for standard output."""
+
+
+def upscale_stream(
+    upscaler: Enlarger,
+    source: str,
+    target: str,
+    *,
+    suffix: str | None = None,
+    strip: bool = False,
+    quality: int | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    progress: Callable[[int, int], object] | None = None,
+) -> None:
+    """Reads a picture, enlarges it and writes it.
+
+    Args:
+        upscaler: enlarges a picture.
+        source: a file, or "-" for standard input.
+        target: a file, or "-" for standard output.
+        suffix: the format on standard output; None is the source's, of standard input
+            PNG.
+        strip, quality, max_megapixels, progress: see `jaxsr.folders.upscale_files`.
+
+    Raises:
+        InputError: no picture, or one that cannot be written so; standard output is a
+            terminal.
+        OSError: the result cannot be written.
+    """
+    to_pipe = target == STANDARD
+    if to_pipe and sys.stdout.isatty():
+        raise InputError("standard output: expected a file or a pipe, got a terminal")
+    if source == STANDARD:
+        source, written = "standard input", suffix or ".png"
+        content = sys.stdin.buffer.read()
+        image, metadata = decode_picture(content, source, max_megapixels=max_megapixels)
+    else:
+        written = suffix or Path(source).suffix
+        image, metadata = read_picture(source, max_megapixels=max_megapixels)
+    shape = (*upscaler.output_shape(*image.shape[:2]), image.shape[-1])
+    # A name for the format, in the working folder: nothing is written to it.
+    name = Path(f"standard-output{written}") if to_pipe else Path(target)
+    check_writable(name, shape, image.dtype)
+    sr = enlarge(upscaler, image, source, progress)
+    kept = None if strip else metadata
+    if not to_pipe:
+        write_image(name, sr, kept, quality=quality)
+        return
+    sys.stdout.buffer.write(encode_picture(name, sr, kept, quality=quality))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,66 @@
+"""Tiles that shrink where memory does not suffice."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxsr.inference.tiles import Tiles
+
+# The limit is real: so much address space beyond what the process has already.
+_PROGRAM = """
+import resource
+import numpy as np
+import jaxsr
+
+upscale = jaxsr.load("rcbam_lite_x2", overlap=8)
+photo = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+upscale(photo[:64, :64])
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 100 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+sr = upscale(photo)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+height, width = upscale.tile_shape(512, 512)
+assert height == width < 512
+whole = jaxsr.load("rcbam_lite_x2", overlap=8, tile=height)
+np.testing.assert_array_equal(sr, whole(photo))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS works on Linux")
+def test_out_of_memory_goes_on_with_smaller_tiles():
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", _PROGRAM]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    first, *_ = [line for line in run.stderr.splitlines() if "memory" in line]
+    assert first == (
+        "not enough memory for 512x512 pixels at once: going on with tiles of 256x256"
+    )
+
+
+@pytest.mark.parametrize(("tile", "tried"), [(0, [90]), (None, [90, 45, 32])])
+def test_out_of_memory_at_last(tile, tried):
+    # Whatever the tile: what a program that always lacks memory does.
+    tiles, asked = Tiles(tile, overlap=16, scale=1), []
+
+    def enlarge(part):
+        asked.append(part[0].stop)
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    image = np.zeros((90, 90, 3), np.float32)
+    with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
+        tiles.fill(np.empty_like(image), image, enlarge, np.copyto)
+    assert asked == tried
+
+
+def test_other_errors_are_not_taken_for_memory():
+    def enlarge(part):
+        raise RuntimeError("INTERNAL: something else")
+
+    image = np.zeros((90, 90, 3), np.float32)
+    with pytest.raises(RuntimeError, match="INTERNAL"):
+        Tiles(None, 16, 1).fill(np.empty_like(image), image, enlarge, np.copyto)
