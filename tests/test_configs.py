@@ -209,7 +209,7 @@ _OF_KEY = {
     "model.scale": [0],
     "data.train": ["", "t91+", "+t91", "t91++bsd200"],
     "data.patch_size": [0],
-    "data.batch_size": [0],
+    "data.batch_size": [0, 10**9],
     "data.pipeline": ["gpu", ""],
     "data.memory_limit_gb": [0.0],
     "schedule.schedule": ["step"],

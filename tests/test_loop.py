@@ -419,3 +419,15 @@ def test_metric_log_on_a_full_disk_is_one_line_that_names_the_file(
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert file in line and "cannot be written (File too large)" in line
+
+
+def test_metric_log_goes_on_behind_damaged_lines(tmp_path):
+    good = b'{"step": 1, "minutes": 2.0}\n'
+    damaged = b'\xff\xfe\n[1]\n{"step": "3"}\n"x"\n{"step": 2, "minutes": []}\n{"st'
+    (tmp_path / "metrics.jsonl").write_bytes(good + damaged)
+    with MetricLog(tmp_path, first_step=3) as log:
+        log.scalars(4, {"loss": 0.5, "minutes": 1.0})
+    assert read_metrics(tmp_path) == [
+        {"step": 1, "minutes": 2.0},
+        {"step": 4, "loss": 0.5, "minutes": 3.0},
+    ]

@@ -302,6 +302,7 @@ WRONG_FIELDS = [
         {"features": 0},
         "features: expected a whole number of at least 1, got 0",
     ),
+    ("rcbam", {"depth": 10**9}, "depth: expected less than 65536, got 1000000000"),
     ("rcbam", {"depth": -1}, "depth: expected a whole number of at least 1, got -1"),
     ("rcbam", {"pool_size": -1}, "pool_size: expected a whole .* or None, got -1"),
     ("rcbam", {"pool_size": 30}, "pool_size: expected a multiple of 4, got 30"),

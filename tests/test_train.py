@@ -312,6 +312,7 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
         ("train.steps", 0, "train.steps: .*at least 1.*got 0"),
         ("data.train", "div3k", "unknown source 'div3k'.*div2k"),
         ("data.patch_size", 500, "none of its 3 images is as large as a patch"),
+        ("data.patch_size", 60_000, "take 691 GB|take 1382 GB, expected at most 100"),
         ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
         ("eval.benchmarks", "Set6", "unknown benchmark 'Set6'.*Set5"),
         ("eval.protocol", "y", "unknown protocol 'y'.*rgb"),

@@ -116,6 +116,13 @@ def test_images_that_changed_in_their_place_are_said(again, begun, caplog):
     assert "has changed since the run began" in caplog.text
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b"[[[1]]]", b"[" * 9999])
+def test_damaged_record_knows_no_images(again, content):
+    (again / "run/training_images.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"training_images\.json, .* is damaged"):
+        run(again, again / "moved", steps=4)
+
+
 def test_run_without_a_record_keeps_its_place(again):
     (again / "run/training_images.json").unlink()
     with pytest.raises(InputError, match=r"data\.train='folder:.*/photos'"):

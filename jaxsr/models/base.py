@@ -68,7 +68,7 @@ class Network(nn.Module):
     def check(self) -> None:
         """Finds that the fields can be; networks with rules of their own add them.
 
-        Numbers of things are whole and at least 1.
+        Numbers of things are whole, at least 1 and below 2**16.
 
         Raises:
             InputError: a field cannot have its value; the message names it.
@@ -82,6 +82,8 @@ class Network(nn.Module):
             if not all(_is_allowed(item, kinds) for item in values):
                 words = " or ".join(_WORDS[kind] for kind in kinds)
                 self.refuse(field.name, f"expected {words}, got {value!r}")
+            if any(type(item) is int and item >= _TOO_MANY for item in values):
+                self.refuse(field.name, f"expected less than {_TOO_MANY}, got {value}")
         mean = getattr(self, "mean", (0.0,))  # the colour that some subtract
         if len(mean) not in (1, self.channels):
             self.refuse("mean", f"expected {self.channels} values, got {len(mean)}")
@@ -108,6 +110,9 @@ class Network(nn.Module):
         """
         return -(-radius // self.scale) + 2  # bicubic looks 2 LR pixels away
 
+
+# A slip, for which memory would be asked or blocks be built for hours.
+_TOO_MANY = 2**16
 
 _WORDS: dict[type, str] = {
     bool: "True or False",

@@ -99,6 +99,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+# Of one batch of HR patches: more is a slip, and would be computed for hours.
+_BYTES_OF_A_PIXEL, _MOST_GIGABYTES = 3 * 4, 100
+
 # A folder's name may have a "+" of its own.
 _SOURCES = r"folder:.+|[^+]+(\+[^+]+)*(\+folder:.+)?"
 
@@ -109,7 +112,7 @@ KEYS: dict[str, Key] = {
     "seed": _whole(0, bits=32),
     # The network: arguments of jaxsr.models.create, so all of its fields.
     "model.name": _text("", "the name of a network, see jaxsr.models.list_models"),
-    "model.scale": _whole(2, least=1),
+    "model.scale": _whole(2, least=1, bits=8),
     # Source of training images, see jaxsr.data.open_source: "div2k", "t91+bsd200",
     # "folder:PATH", "sample".
     "data.train": _text("div2k", "sources, several joined by one +", _SOURCES),
@@ -119,8 +122,8 @@ KEYS: dict[str, Key] = {
     # "tfdata" cuts patches on the host; "device" on the accelerator, and needs no
     # TensorFlow; "auto" takes the accelerator if there is one and all images fit.
     "data.pipeline": _one_of("auto", "device", "tfdata"),
-    "data.patch_size": _whole(48, least=1),  # of the LR, in pixels
-    "data.batch_size": _whole(16, least=1),  # of all devices together
+    "data.patch_size": _whole(48, least=1, bits=16),  # of the LR, in pixels
+    "data.batch_size": _whole(16, least=1, bits=20),  # of all devices together
     "data.augment": _flag(True),  # flips and quarter turns
     "data.skip_small": _flag(False),  # images smaller than a patch are left out
     "data.memory_limit_gb": _above(0, None),  # None: half of the memory
@@ -226,6 +229,13 @@ def check_config(config: Config) -> None:
             "schedule.final_learning_rate: expected at most schedule.learning_rate="
             f"{found['schedule.learning_rate']}, got "
             f"{found['schedule.final_learning_rate']}"
+        )
+    patch, batch = found["data.patch_size"], found["data.batch_size"]
+    gigabytes = batch * (patch * found["model.scale"]) ** 2 * _BYTES_OF_A_PIXEL / 1e9
+    if gigabytes > _MOST_GIGABYTES:
+        raise InputError(
+            f"data.batch_size: {batch} HR patches for data.patch_size={patch} take "
+            f"{gigabytes:.0f} GB, expected at most {_MOST_GIGABYTES}"
         )
     if found["schedule.decay_steps"] > found["train.steps"]:
         raise InputError(

@@ -160,31 +160,34 @@ def _names_file(path: str) -> Iterator[None]:
 def read_metrics(workdir: str | Path) -> list[dict[str, float]]:
     """Returns a run's measurements, oldest first; none where it wrote none.
 
-    A line that a kill cut short is passed over.
+    A line that a kill cut short, or that is damaged, is passed over.
     """
-    path = Path(workdir) / "metrics.jsonl"
+    return [measured for _, measured in _read_lines(Path(workdir) / "metrics.jsonl")]
+
+
+def _read_lines(path: Path) -> list[tuple[str, dict[str, float]]]:
+    """Returns the lines that are measurements, and what they say."""
     if not path.exists():
         return []
-    measured = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
-            measured.append(json.loads(line))
-    return measured
+    found = []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines(keepends=True):
+        with contextlib.suppress(ValueError, RecursionError):
+            measured = json.loads(line)
+            if isinstance(measured, dict) and all(
+                isinstance(measured.get(key, 0), int | float)
+                for key in ("step", "minutes")
+            ):
+                found.append((line, measured))
+    return found
 
 
 def _keep_lines_up_to(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = []
-    for line in lines:
-        try:
-            if json.loads(line)["step"] > step:
-                continue
-        except (ValueError, KeyError):
-            continue  # the last line of a killed run may be cut short
-        kept.append(line)
-    if kept != lines:
+    kept = [line for line, m in _read_lines(path) if m.get("step", math.inf) <= step]
+    content = "".join(kept).encode()
+    if content != path.read_bytes():
         temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.write_bytes(content)
         os.replace(temporary, path)

@@ -79,9 +79,13 @@ def check_images(
     moved = {name for name, place in places.items() if place != _get(now, name)}
     if not has_record(workdir):
         return
-    recorded = json.loads((workdir / RECORD).read_text(encoding="utf-8"))
-    files = _files(source, now["model"]["scale"])
-    difference = _difference(recorded, files, digest=bool(moved))
+    recorded = _read(workdir)
+    if recorded is None and not moved:
+        return
+    difference = f"{RECORD}, which says which they were, is damaged"
+    if recorded is not None:
+        files = _files(source, now["model"]["scale"])
+        difference = _difference(recorded, files, digest=bool(moved))
     if difference is None:
         if "data.train" in moved:
             _log.info("%s: the images of %s", source.name, places["data.train"])
@@ -97,9 +101,23 @@ def check_images(
     name = sorted(moved)[-1]
     raise InputError(
         f"{workdir} holds a run with {name}={places[name]!r}, this config has "
-        f"{_get(now, name)!r}, which are other images: {difference}; give another "
-        "--workdir, or the images that the run began with"
+        f"{_get(now, name)!r}, and these are not known to be the same images: "
+        f"{difference}; give another --workdir, or the images that the run began with"
     )
+
+
+def _read(workdir: epath.Path) -> list[list[list[Any]]] | None:
+    """Returns the record; None if it is damaged."""
+    try:
+        recorded = json.loads((workdir / RECORD).read_text(encoding="utf-8"))
+        whole = all(
+            isinstance(name, str) and isinstance(size, int) and isinstance(digest, str)
+            for image in recorded
+            for name, size, digest in image
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return recorded if whole and isinstance(recorded, list) else None
 
 
 def _get(config: Any, name: str) -> Any:
