@@ -100,6 +100,27 @@ def test_weights_wrong_arguments(fields, metadata):
         Weights("rcbam", fields, {}, metadata)
 
 
+def test_load_weights_finds_every_changed_byte(path):
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    random = np.random.default_rng(0)
+    for at in random.integers(header, len(content), 50):
+        damaged = bytearray(content)
+        damaged[at] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="damaged, it is not what was saved"):
+            read_weights(path)
+
+
+def test_load_weights_finds_a_changed_field(path):
+    content = path.read_bytes()
+    scale = b'\\"scale\\": 2'
+    assert content.count(scale) == 1
+    path.write_bytes(content.replace(scale, scale[:-1] + b"3"))
+    with pytest.raises(InputError, match="damaged, it is not what was saved"):
+        read_weights(path)
+
+
 def test_load_weights_lists_become_tuples(tmp_path):
     path, fields = tmp_path / "w.safetensors", {"scale": 2, "kernels": (3, 5)}
     Weights("x", fields, {"params": {}}).save(path)

@@ -4,6 +4,7 @@ A name is the path in the tree, `params/head/kernel`.
 """
 
 import functools
+import hashlib
 import math
 from typing import Any
 
@@ -74,3 +75,19 @@ def check_finite(variables: Any) -> None:
                 f"{name}: expected finite numbers, got {finite.size - finite.sum()} of "
                 f"{finite.size} that are NaN or infinite"
             )
+
+
+def weights_hash(variables: Any) -> str | None:
+    """Returns the SHA-256 of all variables, or None where a network has none.
+
+    It covers names, types, shapes and values (little-endian), whatever the file format
+    they came from, so equal hashes are equal networks' equal weights.
+    """
+    leaves = {name: np.asarray(leaf) for name, leaf in by_name(variables).items()}
+    if not leaves:
+        return None
+    digest = hashlib.sha256()
+    for path, leaf in sorted(leaves.items()):
+        digest.update(f"{path} {leaf.dtype.name} {leaf.shape}\n".encode())
+        digest.update(leaf.astype(leaf.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()

@@ -4,11 +4,12 @@
 `write_result` keeps as JSON and `markdown_table` prints as the field does.
 """
 
+from jaxsr.models.variables import weights_hash
 from jaxsr.scoring.folders import score_folders
 from jaxsr.scoring.network import evaluate
 from jaxsr.scoring.pairing import pair_by_name
 from jaxsr.scoring.picture import comparison_picture
-from jaxsr.scoring.result import Result, read_result, weights_hash, write_result
+from jaxsr.scoring.result import Result, read_result, write_result
 from jaxsr.scoring.table import markdown_table
 
 __all__ = [

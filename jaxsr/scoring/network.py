@@ -19,8 +19,8 @@ from jaxsr.imaging import imresize, write_image
 from jaxsr.inference import Device, Upscaler
 from jaxsr.metrics import Protocol, get_protocol, to_uint8
 from jaxsr.models.bicubic import Bicubic
-from jaxsr.models.variables import check_finite
-from jaxsr.scoring.result import Result, hardware, set_entry, versions, weights_hash
+from jaxsr.models.variables import check_finite, weights_hash
+from jaxsr.scoring.result import Result, hardware, set_entry, versions
 from jaxsr.scoring.sets import named, open_sets
 
 

@@ -16,7 +16,6 @@ images is `inf`; JSON has no such number, so `write_result` writes the string
 """
 
 import contextlib
-import hashlib
 import json
 import math
 import platform
@@ -33,7 +32,6 @@ import jaxsr
 from jaxsr.cpu import count_cores
 from jaxsr.errors import InputError
 from jaxsr.files import write_whole
-from jaxsr.models.variables import by_name
 
 
 class Scores(TypedDict):
@@ -60,7 +58,7 @@ class Result(TypedDict):
         scale: the factor.
         protocol: see `jaxsr.metrics`.
         parameters: how many numbers the network learned.
-        weights_sha256: see `weights_hash`.
+        weights_sha256: see `jaxsr.models.variables.weights_hash`.
         self_ensemble: whether 8 flips and turns were averaged.
         tile: the side that was asked for; None: chosen for each picture.
         tiled: whether any picture was cut.
@@ -129,22 +127,6 @@ def set_entry(images: dict[str, Scores]) -> SetScores:
         return math.fsum(scores[metric] for scores in images.values()) / len(images)
 
     return {"psnr": mean("psnr"), "ssim": mean("ssim"), "images": images}
-
-
-def weights_hash(variables: Mapping[str, Any]) -> str | None:
-    """Returns the SHA-256 of all variables, or None where a network has none.
-
-    It covers names, types, shapes and values (little-endian), whatever the file format
-    they came from, so equal hashes are equal networks' equal weights.
-    """
-    leaves = {name: np.asarray(leaf) for name, leaf in by_name(variables).items()}
-    if not leaves:
-        return None
-    digest = hashlib.sha256()
-    for path, leaf in sorted(leaves.items()):
-        digest.update(f"{path} {leaf.dtype.name} {leaf.shape}\n".encode())
-        digest.update(leaf.astype(leaf.dtype.newbyteorder("<"), copy=False).tobytes())
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 The file is safetensors. A tensor's key is its path in the variables,
 `params/head/kernel`. The metadata are JSON strings: `network` (its name in
-`jaxsr.models`), `fields` (what `create` takes, `scale` among them), and where the
-weights come from, such as `source`, `training` and `protocol`.
+`jaxsr.models`), `fields` (what `create` takes, `scale` among them), `sha256` of all
+that, and where the weights come from, such as `source`, `training` and `protocol`.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from jaxsr.models.variables import (
     by_name,
     check_variables,
     count_learned,
+    weights_hash,
 )
 
 # The collections that belong to a trained network; others are by-products of a call.
@@ -56,7 +58,7 @@ class Weights:
             raise ValueError(
                 f"expected fields with scale and no dtype, got {dict(self.fields)}"
             )
-        if reserved := {"network", "fields"} & set(self.origin):
+        if reserved := {"network", "fields", "sha256"} & set(self.origin):
             raise ValueError(f"origin cannot hold {sorted(reserved)}")
 
     def __repr__(self) -> str:
@@ -103,7 +105,8 @@ class Weights:
             key: np.asarray(jax.device_get(value), order="C")
             for key, value in by_name(kept).items()
         }
-        about = {"network": self.network, "fields": dict(self.fields), **self.origin}
+        what = {"network": self.network, "fields": dict(self.fields)}
+        about = {**what, "sha256": _digest(what, tensors), **self.origin}
         strings = {key: json.dumps(value) for key, value in about.items()}
         write_whole(path, safetensors.numpy.save(tensors, strings))
 
@@ -122,7 +125,7 @@ def read_weights(path: str | Path) -> Weights:
         raise InputError(f"{path}: no such weights file")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            tensors = {key: _at_least_32(file.get_tensor(key)) for key in file.keys()}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
             strings = file.metadata() or {}
     except (safetensors.SafetensorError, AttributeError, TypeError) as error:
         # The latter two: types of numbers that NumPy does not have, such as float8.
@@ -138,9 +141,21 @@ def read_weights(path: str | Path) -> Weights:
             f"{path}: expected metadata that name the network and its fields, "
             f"got {strings or 'none'}"
         )
+    # Older files have none.
+    expected = origin.pop("sha256", None)
+    what = {"network": network, "fields": fields}
+    if expected is not None and expected != _digest(what, tensors):
+        raise InputError(f"{path}: damaged, it is not what was saved (SHA-256)")
+    tensors = {key: _at_least_32(array) for key, array in tensors.items()}
     # JSON has no tuples, and modules must be hashable.
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return Weights(network, fields, unflatten_dict(tensors, sep="/"), origin)
+
+
+def _digest(what: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """Returns the SHA-256 of a network's name, fields and numbers."""
+    text = f"{json.dumps(what, sort_keys=True)} {weights_hash(tensors)}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _at_least_32(array: np.ndarray) -> np.ndarray:
