@@ -16,7 +16,7 @@ def get_config(choice: str = "") -> Config:
     config = recipe.begin(
         "rcbam",
         scale,
-        steps=4_700 if scale == 2 else 1_500,
+        steps=4_700 if scale == 2 else 1_200,
         decay_steps=1_000 if scale == 2 else 500,
         learning_rate=3e-3,
     )
