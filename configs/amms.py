@@ -6,7 +6,7 @@
 Paper: "Image Super-Resolution Reconstruction Based on Attention Mechanism and
 Multi-scale Feature Fusion", Sec. 4.1 and 4.2. It reports PSNR / SSIM on Set5 of
 37.92 / 0.9623 (x2), 34.23 / 0.9299 (x3) and 31.95 / 0.8912 (x4) and about 5 days on a
-GTX 1080 Ti. Its ablation is `benchmarks/amms_ablation.py`.
+GTX 1080 Ti. Its ablation is `benchmarks/ablation.py`.
 
 Not stated: initialisation, PyTorch's default and zero for the last convolution; and an
 average of the parameters (EMA), of which none is kept.

@@ -93,6 +93,17 @@ def test_publish_tells_how_the_run_was_made(run, checkout, photos):
     minutes = [json.loads(line)["minutes"] for line in lines]
     assert training["minutes"] == round(minutes[-1], 2)
     assert minutes[-1] > minutes[0]  # both starts count
+    assert training["curve"] == []  # nothing was scored on the way
+
+
+def test_card_shows_the_way_in_few_rows(run, checkout, photos):
+    entry = publish(run, root=checkout, benchmarks=[photos])
+    curve = [[step, step / 10, 30 + step / 100] for step in range(1, 26)]
+    entry["training"] |= {"curve": curve, "curve_of": "Set5"}
+    lines = model_card(entry).splitlines()
+    rows = lines[lines.index("| step | minutes | Set5, dB |") + 2 :]
+    assert rows[: rows.index("")][-1] == "| 25 | 2.5 | 30.25 |"
+    assert 5 <= rows.index("") <= 10
 
 
 def test_publish_a_run_of_an_older_train(run, checkout, photos):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from jaxsr import models
+from jaxsr.data import open_source
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.inference import Upscaler
@@ -20,6 +21,7 @@ from jaxsr.scoring import (
     comparison_picture,
     evaluate,
     markdown_table,
+    methods_picture,
     pair_by_name,
     read_result,
     score_folders,
@@ -433,3 +435,31 @@ def test_comparison_picture_shows_where_there_is_detail(tmp_path):
 def test_comparison_picture_of_images_smaller_than_the_crop(photos):
     picture = comparison_picture(_bicubic(3), f"folder:{photos}", crop=96, zoom=1)
     assert picture.shape == (3 * (96 + 6 + 26), 4 * (96 + 6) + 6, 3)
+
+
+def test_methods_picture_shows_hr_bicubic_and_each_method(photos):
+    source = open_source(f"folder:{photos}")
+    hr, image = source.hr(0), source.image_name(0)
+    methods = {"ours": _network(), "ours again": _network()}
+    picture = methods_picture(methods, source, image, crop=24, side=24)
+    gap, cell, height, width = 6, 24 + 6, 2 * (24 + 6 + 24) - 24 - 6, hr.shape[1]
+    left = round(width * height / hr.shape[0]) + 2 * gap
+    top = gap + 24 + gap + 24
+    shown, bicubic = (
+        picture[gap : gap + 24, left + x : left + x + 24] for x in (0, 30)
+    )
+    ours, again = (picture[top : top + 24, left + x : left + x + 24] for x in (0, 30))
+    assert picture.shape == (2 * (cell + 24) + gap, left + 2 * cell, 3)
+    # HR's panel is a part of the picture, and both methods are one network.
+    parts = np.lib.stride_tricks.sliding_window_view(hr, (24, 24), axis=(0, 1))
+    assert (parts == shown.transpose(2, 0, 1)).all(axis=(2, 3, 4)).any()
+    np.testing.assert_array_equal(ours, again)
+    assert not np.array_equal(bicubic, ours)
+
+
+def test_methods_picture_refuses(photos):
+    folder = f"folder:{photos}"
+    with pytest.raises(InputError, match="no picture absent, expected one of "):
+        methods_picture({"a": _bicubic(2)}, folder, "absent")
+    with pytest.raises(InputError, match="expected networks of one scale, got"):
+        methods_picture({"a": _bicubic(2), "b": _bicubic(3)}, folder, "absent")

@@ -24,6 +24,7 @@ from jaxsr.inference import Upscaler
 from jaxsr.models import create, fields_of
 from jaxsr.models.variables import count_learned
 from jaxsr.training.metric_log import read_metrics
+from jaxsr.training.progress import messages
 from jaxsr.training.workdir import load_run
 from jaxsr.weights import Weights
 from jaxsr.weights.cards import card_name, list_entries, model_card
@@ -196,7 +197,12 @@ def _training_record(
             "which an older train.py did not write: give the same command again, which "
             "trains no further and writes them"
         )
-    minutes = [m["minutes"] for m in read_metrics(workdir) if m["step"] <= step]
+    measured = [m for m in read_metrics(workdir) if m["step"] <= step]
+    curve = [
+        [m["step"], round(m["minutes"], 1), round(m["psnr"], 3)]
+        for m in measured
+        if "psnr" in m
+    ]
     return {
         "command": _without_places(result["command"]),
         "config": config["name"],
@@ -208,7 +214,9 @@ def _training_record(
         "loss": config["train"]["loss"],
         "seed": config["seed"],
         "steps": step,
-        "minutes": round(minutes[-1], 2),
+        "minutes": round(measured[-1]["minutes"], 2),
+        "curve": curve,
+        "curve_of": config["eval"]["benchmarks"].partition(",")[0],
         "hardware": result["hardware"],
         "versions": result["versions"],
     }
@@ -266,7 +274,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="also what is no better than bicubic or than what is published",
     )
     parser.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
-    entry = publish(**vars(parser.parse_args(arguments)))
+    options = vars(parser.parse_args(arguments))
+    with messages():
+        entry = publish(**options)
     print(list_entries([entry]))
     print("next: python benchmarks/paper_tables.py --pictures (docs/results.md)")
 

@@ -33,6 +33,7 @@ from jaxsr.models.variables import abstract_variables
 from jaxsr.training.config import Config
 from jaxsr.training.config_input import load_config, override_all
 from jaxsr.training.metric_log import read_metrics
+from jaxsr.training.progress import messages
 from jaxsr.training.workdir import create_training_model
 from jaxsr.weights.zoo import read_manifest
 from tools.publish import ROOT, publish
@@ -253,7 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 break
             if code:
                 return code
-        publish(recipe.workdir, folder=given.folder)
+        with messages():
+            publish(recipe.workdir, folder=given.folder)
     print(plan(opened()))
     return 0
 

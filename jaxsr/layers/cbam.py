@@ -60,15 +60,20 @@ class CBAMSpatialGate(nn.Module):
 
 
 class CBAM(nn.Module):
-    """Channel gate, then spatial gate."""
+    """Channel gate, then spatial gate, or the one of them that is not switched off."""
 
     reduction: int = 16
     pool_size: int | None = None
+    channel_attention: bool = True
+    spatial_attention: bool = True
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        x = CBAMChannelGate(
-            self.reduction, self.pool_size, dtype=self.dtype, name="channel"
-        )(x)
-        return CBAMSpatialGate(dtype=self.dtype, name="spatial")(x)
+        if self.channel_attention:
+            x = CBAMChannelGate(
+                self.reduction, self.pool_size, dtype=self.dtype, name="channel"
+            )(x)
+        if self.spatial_attention:
+            x = CBAMSpatialGate(dtype=self.dtype, name="spatial")(x)
+        return x

@@ -24,6 +24,7 @@ How the paper's gaps are filled, each a field or a line below:
   of the whole picture. Set to the size of the training patches it changes nothing in
   training, and pictures come out better (docs/results.md): the gates then see
   statistics such as they were trained on. Not the paper's; None pools over all.
+- `channel_attention` and `spatial_attention` switch a gate off, to compare.
 """
 
 from typing import Any
@@ -49,6 +50,8 @@ class ResidualDualAttentionBlock(nn.Module):
     features: int
     reduction: int = 16
     pool_size: int | None = None
+    channel_attention: bool = True
+    spatial_attention: bool = True
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -56,7 +59,14 @@ class ResidualDualAttentionBlock(nn.Module):
         y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv1")(x)
         y = PReLU(dtype=self.dtype, name="prelu")(y)
         y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv2")(y)
-        cbam = CBAM(self.reduction, self.pool_size, dtype=self.dtype, name="cbam")
+        cbam = CBAM(
+            self.reduction,
+            self.pool_size,
+            self.channel_attention,
+            self.spatial_attention,
+            dtype=self.dtype,
+            name="cbam",
+        )
         return x + cbam(y)
 
 
@@ -73,6 +83,8 @@ class RCBAM(Network):
     feature_skip: bool = True
     image_skip: bool = True
     pool_size: int | None = None
+    channel_attention: bool = True
+    spatial_attention: bool = True
     block_loop: BlockLoop = BlockLoop()
 
     knows_canvases = True
@@ -94,6 +106,8 @@ class RCBAM(Network):
                 self.features,
                 self.reduction,
                 self.pool_size,
+                self.channel_attention,
+                self.spatial_attention,
                 dtype=self.dtype,
                 name=f"block{i:02d}",
             )

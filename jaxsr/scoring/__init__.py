@@ -6,17 +6,20 @@
 
 from jaxsr.models.variables import weights_hash
 from jaxsr.scoring.folders import score_folders
+from jaxsr.scoring.methods_picture import methods_picture
 from jaxsr.scoring.network import evaluate
 from jaxsr.scoring.pairing import pair_by_name
 from jaxsr.scoring.picture import comparison_picture
-from jaxsr.scoring.result import Result, read_result, write_result
+from jaxsr.scoring.result import Result, hardware, read_result, write_result
 from jaxsr.scoring.table import markdown_table
 
 __all__ = [
     "Result",
     "comparison_picture",
     "evaluate",
+    "hardware",
     "markdown_table",
+    "methods_picture",
     "pair_by_name",
     "read_result",
     "score_folders",

@@ -61,7 +61,7 @@ def _comparison_crops(
     bicubic = imresize(lr, scale)
     sr = to_uint8(super_resolve(upscaler, rules, hr, run=upscaler.run)[0])
     crop = min(crop, *hr.shape[:2]) // scale * scale
-    top, left = _most_gained(
+    top, left = most_gained(
         rules.luma(hr), rules.luma(bicubic), rules.luma(sr), crop, scale
     )
     inside = np.s_[top : top + crop, left : left + crop]
@@ -78,10 +78,15 @@ def _comparison_crops(
     ]
 
 
-def _most_gained(
+def most_gained(
     hr: np.ndarray, bicubic: np.ndarray, sr: np.ndarray, crop: int, step: int
 ) -> tuple[int, int]:
-    """Returns top and left, multiples of `step`, of the crop that gains most."""
+    """Returns top and left, multiples of `step`, of the crop that gains most.
+
+    Args:
+        hr, bicubic, sr: luma `[H, W]`.
+        crop: side of the crop in pixels.
+    """
     lost = (bicubic - hr) ** 2
     gained = _box_sums(lost - (sr - hr) ** 2, crop)[::step, ::step]
     if gained.max() <= 0:

@@ -5,6 +5,8 @@ from typing import Any
 
 from jaxsr.metrics import get_protocol
 
+_MOST_ROWS = 10
+
 _CARD = """\
 # {title}
 
@@ -47,7 +49,7 @@ python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 ```
 {command}
 ```
-
+{curve}
 ## Limits
 
 - It learned to undo one thing: MATLAB's bicubic, without noise. Noise, blur and the
@@ -94,6 +96,7 @@ def model_card(entry: Mapping[str, Any]) -> str:
         start=f"`{training['init_from']}`" if training["init_from"] else "random",
         hardware=describe_hardware(training["hardware"]),
         versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),
+        curve=_curve(training),
     )
 
 
@@ -117,6 +120,20 @@ def list_entries(entries: Sequence[Mapping[str, Any]]) -> str:
             line += f"{scores['psnr']:>9.2f}" if scores else f"{'-':>9}"
         lines.append(line)
     return "\n".join(lines)
+
+
+def _curve(training: Mapping[str, Any]) -> str:
+    """Returns PSNR on the way, in few rows; older runs' entries do not have it."""
+    points = training.get("curve", [])
+    if not points:
+        return ""
+    apart = -(-len(points) // _MOST_ROWS)
+    rows = [
+        f"| {step:,} | {minutes:,.1f} | {psnr:.2f} |"
+        for step, minutes, psnr in points[::-1][::apart][::-1]
+    ]
+    head = [f"| step | minutes | {training['curve_of']}, dB |", "|---|---|---|"]
+    return "\n".join(["", *head, *rows, ""])
 
 
 def _scores(rows: Mapping[str, Mapping[str, Any]]) -> str:

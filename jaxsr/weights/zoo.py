@@ -12,14 +12,16 @@ the model cards; nobody edits it. An entry:
      "training": {"command": "python train.py ...", "config": "...", "init_from": null,
                   "data": "t91+bsd200", "images": 291, "batch_size": 16,
                   "patch_size": 48, "steps": 100000, "minutes": 35.2,
+                  "curve": [[500, 6.9, 37.19], ...], "curve_of": "Set5",
                   "hardware": {...}, "versions": {...}},
      "protocol": "rgb", "benchmarks": {"Set5": {"psnr": 37.1, "ssim": 0.957}, ...},
      "bicubic": {"Set5": {"psnr": 33.67, "ssim": 0.93}, ...}}
 
 `precision` is the type of the numbers in the file, `precision_cost` what it costs on
 the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
-where they are fetched from. `minutes` are of wall time, evaluations
-included. `bicubic` is bicubic interpolation under the same protocol.
+where they are fetched from. `minutes` are of wall time, evaluations included. `curve`
+is step, minutes and PSNR in dB on the set `curve_of`, on the way. `bicubic` is bicubic
+interpolation under the same protocol.
 """
 
 import hashlib
