@@ -14,6 +14,7 @@ _PARTS = (
     "convert",
     "data",
     "errors",
+    "export",
     "imaging",
     "inference",
     "layers",

@@ -139,6 +139,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     convert.set_defaults(command=_convert)
 
+    export = commands.add_parser(
+        "export",
+        help="write a network for other programs",
+        description="Write a network with its weights as ONNX, StableHLO or a PyTorch "
+        "state dict. The result is run by the other side's program and compared.",
+    )
+    export.add_argument(
+        "model", metavar="SPEC", help="as --model of upscale, e.g. rcbam_lite_x2"
+    )
+    export.add_argument("--scale", type=int, help="for a network's name")
+    export.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="onnx, stablehlo or safetensors-torch; default: as the suffix of OUT says",
+    )
+    export.add_argument(
+        "-o", "--out", required=True, metavar="OUT", help="the file to write"
+    )
+    export.set_defaults(command=_export)
+
     measure = commands.add_parser(
         "evaluate",
         help="PSNR and SSIM on benchmark sets",
@@ -233,6 +253,12 @@ def _convert(options: argparse.Namespace) -> None:
     weights.save(options.out)
     settings = ", ".join(f"{name}={value}" for name, value in weights.fields.items())
     print(f"{options.out}: {weights.network} ({settings})")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from jaxsr.export import write
+
+    print(write(options.model, options.out, options.format, scale=options.scale))
 
 
 def _models(options: argparse.Namespace) -> None:

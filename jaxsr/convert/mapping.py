@@ -152,8 +152,22 @@ def pyramid_scale(asked: int | None, levels: int) -> int:
     return choose_scale(asked, 2**levels)
 
 
+class Outline(dict[str, np.ndarray]):
+    """Names of a checkpoint without its arrays.
+
+    Attributes:
+        patterns: what `count` was asked for, as keys.
+    """
+
+    def __init__(self, arrays: Arrays):
+        super().__init__(arrays)
+        self.patterns: dict[str, None] = {}
+
+
 def count(arrays: Arrays, pattern: str) -> int:
     """Returns 1 plus the largest number that the group of `pattern` takes in a key."""
+    if isinstance(arrays, Outline):
+        arrays.patterns[pattern] = None
     found = (re.fullmatch(pattern, key) for key in arrays)
     return max((int(match[1]) + 1 for match in found if match), default=0)
 

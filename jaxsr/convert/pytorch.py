@@ -22,8 +22,7 @@ from jaxsr.convert.mapping import (
     pyramid_scale,
     size,
 )
-from jaxsr.errors import InputError
-from jaxsr.layers.mean_shift import DIV2K_MEAN
+from jaxsr.convert.mean_shift import add_mean_shifts
 
 
 def _yjn870_srcnn(arrays: Arrays, scale: int | None) -> Plan:
@@ -143,7 +142,7 @@ def _shifted_vdsr(
     )
     for i, key in enumerate(keys):
         plan.add_conv(key, f"conv{i:02d}")
-    _add_mean_shifts(plan)
+    add_mean_shifts(plan)
     return plan
 
 
@@ -186,7 +185,7 @@ def _edsr(arrays: Arrays, scale: int | None) -> Plan:
         plan.add_conv(f"body.{i}.body.2", f"block{i:02d}/conv2")
     plan.add_conv(f"body.{depth}", "body_end")
     _add_upsampler(plan, "tail.0", "tail.1", scale)
-    _add_mean_shifts(plan, "head.0", "tail.1")
+    add_mean_shifts(plan, "head.0", "tail.1")
     return plan
 
 
@@ -215,7 +214,7 @@ def _rcan(arrays: Arrays, scale: int | None) -> Plan:
         plan.add_conv(f"body.{i}.body.{depth}", f"group{i:02d}/end")
     plan.add_conv(f"body.{groups}", "body_end")
     _add_upsampler(plan, "tail.0", "tail.1", scale)
-    _add_mean_shifts(plan, "head.0", "tail.1")
+    add_mean_shifts(plan, "head.0", "tail.1")
     return plan
 
 
@@ -248,56 +247,6 @@ def _add_upsampler(plan: Plan, steps: str, tail: str, scale: int | None) -> None
     for i in range(stages):
         plan.add_conv(f"{steps}.{2 * i}", f"upsampler/conv{i}")
     plan.add_conv(tail, "tail")
-
-
-def _add_mean_shifts(plan: Plan, head: str = "", tail: str = "") -> None:
-    """Adds the 1x1 convolutions that subtract and add the mean colour.
-
-    They are meant to be constant, but some repositories train them by oversight. Here
-    the mean is a constant, and whatever else they do is moved into the neighbouring
-    convolutions. That is exact: with `A x + a` in front and `B y + b` behind, the mean
-    is `-A^-1 a`, so that the zero padding of the first convolution stays zero.
-
-    Without `head` and `tail`, keys of those convolutions, the network adds its input to
-    its output as well, past them, and trained shifts are refused.
-    """
-    for key in ("sub_mean", "add_mean"):
-        plan.consumed |= {f"{key}.weight": (3, 3, 1, 1), f"{key}.bias": (3,)}
-
-    def finish(arrays: Arrays) -> tuple[Arrays, dict[str, Any]]:
-        front, behind = (
-            arrays[f"{key}.weight"][:, :, 0, 0].astype(np.float64)
-            for key in ("sub_mean", "add_mean")
-        )
-        if np.linalg.cond(front) > 1e3:
-            raise InputError("sub_mean.weight mixes the colours beyond repair")
-        colour = -np.linalg.solve(front, arrays["sub_mean.bias"].astype(np.float64))
-        # The repositories run on 0..255 or, by an option, on 0..1.
-        image_range = 255.0 if np.abs(colour).max() > 1 else 1.0
-        mean = tuple(float(value) for value in np.round(colour / image_range, 7))
-        # The constants went through float32.
-        if np.allclose(mean, DIV2K_MEAN, rtol=0, atol=1e-6):
-            mean = DIV2K_MEAN
-        offset = arrays["add_mean.bias"] - image_range * np.array(mean)
-        if np.abs(offset).max() < 1e-4:  # the float32 of the constants
-            offset = np.zeros(3)
-        fields = {"mean": mean, "image_range": image_range}
-        if not head:
-            if offset.any() or not np.allclose([front, behind], np.eye(3)):
-                raise InputError(
-                    "sub_mean and add_mean were trained, expected opposite constants"
-                )
-            return arrays, fields
-        kernel = arrays[f"{head}.weight"].astype(np.float64)
-        last = arrays[f"{tail}.weight"].astype(np.float64)
-        changed = {
-            f"{head}.weight": np.einsum("oihw,ij->ojhw", kernel, front),
-            f"{tail}.weight": np.einsum("po,oihw->pihw", behind, last),
-            f"{tail}.bias": behind @ arrays[f"{tail}.bias"] + offset,
-        }
-        return {**arrays, **changed}, fields
-
-    plan.finish = finish
 
 
 def _basicsr_edsr(arrays: Arrays, scale: int | None) -> Plan:
@@ -334,7 +283,7 @@ def _basicsr_rcan(arrays: Arrays, scale: int | None) -> Plan:
 def _basicsr_msrresnet(arrays: Arrays, scale: int | None) -> Plan:
     depth = count(arrays, r"body\.(\d+)\.conv1\.weight")
     features = size(arrays, "conv_first.weight", 0, 64)
-    stages = 2 if "upconv2.weight" in arrays else 1
+    stages = max(count(arrays, r"upconv(\d+)\.weight") - 1, 1)
     threefold = size(arrays, "upconv1.weight", 0, 0) == 9 * features
     plan = Plan(
         arrays,
@@ -388,7 +337,7 @@ def _daitao_san(arrays: Arrays, scale: int | None) -> Plan:
         _add_gate(plan, f"{key}.soca.conv_du.0", f"{key}.soca.conv_du.2", path)
         plan.add_conv(f"{key}.conv_last", f"{path}/end")
     _add_upsampler(plan, "tail.0", "tail.1", scale)
-    _add_mean_shifts(plan, "head.0", "tail.1")
+    add_mean_shifts(plan, "head.0", "tail.1")
     return plan
 
 

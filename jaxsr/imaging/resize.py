@@ -8,6 +8,7 @@ Integer images are rounded half up and clipped after each of the two passes.
 """
 
 import contextlib
+import functools
 import math
 from fractions import Fraction
 from typing import Any, Literal
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsr.errors import InputError
+from jaxsr.imaging.any_size import enlarge_any_size
 
 Edge = Literal["symmetric", "replicate"]
 
@@ -113,6 +115,14 @@ def imresize_jnp(
     factor = _check_scale(scale)
     if jnp.issubdtype(dtype, jnp.floating):
         images = images.astype(jnp.promote_types(dtype, jnp.float32))
+    if not all(isinstance(length, int) for length in images.shape):  # jax.export's
+        if factor != int(factor):
+            raise InputError(
+                f"imresize_jnp: expected a whole scale of images whose size is not "
+                f"known yet, got {factor:g}"
+            )
+        keys = functools.partial(_keys, a=a)
+        return enlarge_any_size(images, int(factor), keys, 2, edge).astype(dtype)
     for axis in (images.ndim - 3, images.ndim - 2):
         before, length, after = (
             images.shape[:axis],

@@ -36,7 +36,8 @@ class CBAMChannelGate(nn.Module):
         mlp = GateMLP(self.reduction, dtype=self.dtype, name="mlp")
         _, h, w, _ = x.shape
         size = self.pool_size
-        if size is None or max(h, w) <= size:
+        known = isinstance(h, int) and isinstance(w, int)
+        if size is None or (known and max(h, w) <= size):
             mean, peak = mean_over_picture(x), max_over_picture(x)
         else:
             mean, peak = pool_windows(x, size)

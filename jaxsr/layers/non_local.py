@@ -5,6 +5,7 @@ Every pixel looks at every other one: `y_i = sum_j softmax_j(theta_i . phi_j) g_
 an N x N matrix, 256 GiB for 512x512; here it never exists, and memory grows with N.
 """
 
+import itertools
 import math
 from functools import partial
 from typing import Any
@@ -57,6 +58,8 @@ def attention(
         return (mixed / total).astype(values.dtype)
 
     n, q, d = queries.shape
+    if not isinstance(n * q, int):  # no blocks of what an exporter knows no size of
+        return attend(queries)
     size = max(block_scores // (n * keys.shape[1]), 1)
     if size >= q:
         return attend(queries)
@@ -154,24 +157,27 @@ class NonLocal(nn.Module):
 
 
 def _pool(x: jax.Array) -> jax.Array:
-    _, h, w, _ = x.shape
-    window = (min(h, 2), min(w, 2))
-    return nn.max_pool(x, window, strides=window)
+    window = tuple(min(n, 2) if isinstance(n, int) else 2 for n in x.shape[1:3])
+    return nn.max_pool(x, window_shape=window, strides=window)
+
+
+def _split(x: jax.Array, cuts: list[Any], axis: int) -> list[jax.Array]:
+    """Returns the parts of `x` between cuts, which may be symbols."""
+    return [
+        jax.lax.slice_in_dim(x, start, stop, axis=axis)
+        for start, stop in itertools.pairwise([0, *cuts, x.shape[axis]])
+    ]
 
 
 def _map_regions(function, x: jax.Array, regions: int) -> jax.Array:
     """Applies `function`, `[n, h, w, c]` -> `[n, h, w, d]`, to each part of `x`."""
     cuts = [
         [i * length // regions for i in range(1, regions)]
-        if length >= 2 * regions
+        if not isinstance(length, int) or length >= 2 * regions
         else []
         for length in x.shape[1:3]
     ]
-    parts = [
-        part
-        for row in jnp.split(x, cuts[0], axis=1)
-        for part in jnp.split(row, cuts[1], axis=2)
-    ]
+    parts = [part for row in _split(x, cuts[0], 1) for part in _split(row, cuts[1], 2)]
     if len({part.shape for part in parts}) == 1:
         # Parts of one size, as in training, go through as one batch.
         results = jnp.split(function(jnp.concatenate(parts)), len(parts))

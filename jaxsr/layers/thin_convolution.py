@@ -39,6 +39,8 @@ class ThinConv(nn.Module):
             (k, k, x.shape[-1], 1),
             jnp.float32,
         )
+        if not isinstance(x.shape[2], int):  # traced for any width, as exporters do
+            return convolve(x.astype(self.dtype), kernel.astype(self.dtype))
         return jax.lax.platform_dependent(
             x.astype(self.dtype),
             kernel.astype(self.dtype),

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxsr.layers.canvas import picture_mask, picture_size
@@ -34,6 +35,8 @@ def pool_windows(
     _check(size)
     cell = size // _CELLS
     _, h, w, _ = x.shape
+    if not (isinstance(h, int) and isinstance(w, int)):
+        return _pool_any_size(x, size)
     inside = picture_mask(x)
     total, peak = x.astype(jnp.float32), x
     rows, columns = jnp.ones(h), jnp.ones(w)
@@ -56,6 +59,48 @@ def pool_windows(
     return total / jnp.outer(rows, columns)[None, :, :, None], peak
 
 
+def _pool_any_size(x: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """Returns what `pool_windows` does where height and width are symbols.
+
+    A window begins at each cell; those behind the last one are there too, for nobody.
+    """
+    cell = size // _CELLS
+
+    def reduce(values: jax.Array, combine: Any, neutral: float) -> jax.Array:
+        return jax.lax.reduce_window(
+            values,
+            neutral,
+            combine,
+            window_dimensions=(1, size, size, 1),
+            window_strides=(1, cell, cell, 1),
+            padding=((0, 0), (0, size - 1), (0, size - 1), (0, 0)),
+        )
+
+    x = x.astype(jnp.float32)
+    count = reduce(jnp.ones_like(x[:1, :, :, :1]), jax.lax.add, 0.0)
+    return reduce(x, jax.lax.add, 0.0) / count, reduce(x, jax.lax.max, -np.inf)
+
+
+def _spread_any_size(values: jax.Array, size: int, length: Any, axis: int) -> jax.Array:
+    """Returns `_interpolate`'s values as a product with the weights of the windows.
+
+    By jax.lax alone: exporters mistake what jnp's functions do with symbols.
+    """
+    cell = size // _CELLS
+    shape = (length, values.shape[axis])
+    pixel = jax.lax.broadcasted_iota(jnp.float32, shape, 0)
+    window = jax.lax.broadcasted_iota(jnp.float32, shape, 1)
+    highest = jax.lax.reduce(window, np.float32(0), jax.lax.max, (0, 1))
+    last = jax.lax.max(highest - (_CELLS - 1), np.float32(0))
+    place = (pixel + (0.5 - size // 2)) / cell
+    place = jax.lax.min(jax.lax.max(place, np.float32(0)), last)
+    weights = jax.lax.max(1 - jax.lax.abs(place - window), np.float32(0))
+    contracted = (((1,), (axis,)), ((), ()))
+    spread = jax.lax.dot_general(weights.astype(values.dtype), values, contracted)
+    # The product puts the pixels first.
+    return spread.transpose([1, 0, 2, 3] if axis == 1 else [1, 2, 0, 3])
+
+
 def _repeat_last(windows: int, length: Any, cell: int) -> jax.Array:
     """Returns for each window of a canvas that of the picture, `length` pixels long."""
     last = jnp.maximum(-(-length // cell) - _CELLS, 0)
@@ -71,6 +116,10 @@ def spread_windows(
     axis with one window keeps its length of 1, for broadcasting.
     """
     _check(size)
+    if not (isinstance(height, int) and isinstance(width, int)):
+        for axis, length in ((1, height), (2, width)):
+            values = _spread_any_size(values, size, length, axis)
+        return values
     values = _interpolate(values, size, height, axis=1)
     return _interpolate(values, size, width, axis=2)
 

@@ -8,8 +8,10 @@ to the bilinearly enlarged input.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
+from jaxsr.imaging.any_size import enlarge_any_size
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.models.base import Network
 
@@ -63,4 +65,15 @@ class MSRResNet(Network):
             x = _leaky_relu(pixel_shuffle(x, step))
         x = _leaky_relu(conv(x, self.features, "hr"))
         x = conv(x, self.channels, "tail").astype(jnp.float32)
-        return x + jax.image.resize(lr.astype(jnp.float32), x.shape, "bilinear")
+        return x + _bilinear(lr.astype(jnp.float32), self.scale)
+
+
+def _bilinear(lr: jax.Array, scale: int) -> jax.Array:
+    n, h, w, c = lr.shape
+    if isinstance(n, int) and isinstance(h, int) and isinstance(w, int):
+        return jax.image.resize(lr, (n, scale * h, scale * w, c), "bilinear")
+    return enlarge_any_size(lr, scale, _triangle, 1, "replicate")
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.abs(x), 0)

@@ -40,6 +40,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.imaging.any_size import extend
 from jaxsr.models.base import Network
 
 _PATCH = 5
@@ -119,8 +120,13 @@ class SCNStage(nn.Module):
             "combine", nn.initializers.constant(1.0 / size**2), (size**2,)
         )
 
-        border = [(0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)]
-        image = jnp.pad(imresize_jnp(lr, 2), border, mode="symmetric")
+        image = imresize_jnp(lr, 2)
+        if all(isinstance(length, int) for length in image.shape):
+            border = [(0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER), (0, 0)]
+            image = jnp.pad(image, border, mode="symmetric")
+        else:
+            for axis in (1, 2):
+                image = extend(image, _BORDER, axis)
 
         responses = _conv(image, filters)
         box = jnp.ones((size, size, _FILTERS, 1))
