@@ -67,17 +67,22 @@ def _pool_any_size(x: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     cell = size // _CELLS
 
     def reduce(values: jax.Array, combine: Any, neutral: float) -> jax.Array:
-        return jax.lax.reduce_window(
-            values,
+        # Of three axes: ONNX pools over no more.
+        n, h, w, c = values.shape
+        planes = values.transpose(0, 3, 1, 2).reshape(n * c, h, w)
+        pooled = jax.lax.reduce_window(
+            planes,
             neutral,
             combine,
-            window_dimensions=(1, size, size, 1),
-            window_strides=(1, cell, cell, 1),
-            padding=((0, 0), (0, size - 1), (0, size - 1), (0, 0)),
+            window_dimensions=(1, size, size),
+            window_strides=(1, cell, cell),
+            padding=((0, 0), (0, size - 1), (0, size - 1)),
         )
+        return pooled.reshape(n, c, *pooled.shape[1:]).transpose(0, 2, 3, 1)
 
     x = x.astype(jnp.float32)
-    count = reduce(jnp.ones_like(x[:1, :, :, :1]), jax.lax.add, 0.0)
+    one_channel = jax.lax.slice_in_dim(x, 0, 1, axis=3)
+    count = reduce(jax.lax.full_like(one_channel, 1.0), jax.lax.add, 0.0)
     return reduce(x, jax.lax.add, 0.0) / count, reduce(x, jax.lax.max, -np.inf)
 
 
@@ -90,7 +95,7 @@ def _spread_any_size(values: jax.Array, size: int, length: Any, axis: int) -> ja
     shape = (length, values.shape[axis])
     pixel = jax.lax.broadcasted_iota(jnp.float32, shape, 0)
     window = jax.lax.broadcasted_iota(jnp.float32, shape, 1)
-    highest = jax.lax.reduce(window, np.float32(0), jax.lax.max, (0, 1))
+    highest = jax.lax.reduce(window, np.float32(-np.inf), jax.lax.max, (0, 1))
     last = jax.lax.max(highest - (_CELLS - 1), np.float32(0))
     place = (pixel + (0.5 - size // 2)) / cell
     place = jax.lax.min(jax.lax.max(place, np.float32(0)), last)
