@@ -129,6 +129,7 @@ def open_recipes(
             if (entry["network"], entry["scale"])
             == (config.model.name, config.model.scale)
             and entry["training"]["config"] == config.name
+            and entry["training"]["steps"] >= config.train.steps
         ]
         recipes.append(Recipe(name, config, runs / config.name, *published or [None]))
     return recipes

@@ -9,6 +9,9 @@ from configs import recipes
 from configs.base import Config
 from configs.zoo import recipe
 
+_STEPS = {2: 4_700, 3: 1_200, 4: 1_000}
+_DECAY_STEPS = {2: 1_000, 3: 500, 4: 400}
+
 
 def get_config(choice: str = "") -> Config:
     """Returns the config of "x2", "x3" or "x4"."""
@@ -16,8 +19,8 @@ def get_config(choice: str = "") -> Config:
     config = recipe.begin(
         "rcbam",
         scale,
-        steps=4_700 if scale == 2 else 1_200,
-        decay_steps=1_000 if scale == 2 else 500,
+        steps=_STEPS[scale],
+        decay_steps=_DECAY_STEPS[scale],
         learning_rate=3e-3,
     )
     config.model.features = 64
