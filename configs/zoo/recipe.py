@@ -1,7 +1,7 @@
 """What the recipes of the zoo have in common: two CPU cores, hours, and 480 images.
 
 Muon on the kernels of blocks, Adam for the rest, one rate for both: constant, then
-falling over the last steps (docs/optimizer.md). T91, BSD200 and the test part of
+falling over the last steps (docs/results.md). T91, BSD200 and the test part of
 BSDS500, of which ten images are held out to decide on. BSD200's 302003 is left out: it
 is Set5's "woman".
 
