@@ -26,7 +26,7 @@ def network_fields(name: str) -> dict[str, int]:
 
 
 def steps_per_dispatch() -> int:
-    """Returns what `jaxsr.training.loop` chooses: several on accelerators."""
+    """Returns what `jaxsr.training.cadence` chooses: several on accelerators."""
     return 16 if on_accelerator() else 1
 
 

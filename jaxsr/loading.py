@@ -140,7 +140,7 @@ def load_weights(
         scale: the factor. What shows its own is compared with it; what serves any, a
             network's name or VDSR's weights, needs it.
         network: the network that is expected; None takes any.
-        step: of a run: "last", "best" (see `jaxsr.training.workdir.load_run`) or a
+        step: of a run: "last", "best" (see `jaxsr.training.saved_run.load_run`) or a
             number.
         family: of another project's file, if its names and shapes fit several; one of
             `jaxsr.convert.list_families()`.
@@ -253,7 +253,7 @@ def _open_path(
 
 def _open_run(spec: str, step: str | int) -> Weights:
     # Here, because it takes a second to import what training needs.
-    from jaxsr.training.workdir import load_run
+    from jaxsr.training.saved_run import load_run
 
     config, model, variables, at = load_run(spec, step=step)
     about = {"run": spec, "config": config.name, "step": at}

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import ablation
 from jaxsr.models.complexity import count_parameters
 from jaxsr.training.config import check_config
-from jaxsr.training.workdir import create_model
+from jaxsr.training.network import create_model
 
 
 @pytest.mark.parametrize("network", ["amms", "rcbam"])

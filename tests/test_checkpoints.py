@@ -16,7 +16,8 @@ from etils import epath
 
 from jaxsr.errors import InputError
 from jaxsr.training import digests
-from jaxsr.training.checkpoints import Checkpoints, lost_step
+from jaxsr.training.checkpoint_folder import lost_step
+from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.optimizer import create_optimizer
 from jaxsr.training.state import create_state
 

@@ -19,8 +19,9 @@ from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import create, list_models
 from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.network import create_model
 from jaxsr.training.state import create_state
-from jaxsr.training.workdir import claim_workdir, create_model
+from jaxsr.training.workdir import claim_workdir
 from jaxsr.weights import Weights, zoo
 
 

@@ -17,8 +17,9 @@ from ml_collections import ConfigDict
 
 from configs import recipes
 from jaxsr.errors import InputError
-from jaxsr.metrics import get_protocol
 from jaxsr.models import list_models
+from jaxsr.protocols import get_protocol
+from jaxsr.training.cadence import Cadence
 from jaxsr.training.config import (
     KEYS,
     check_config,
@@ -26,14 +27,13 @@ from jaxsr.training.config import (
     with_defaults,
 )
 from jaxsr.training.config_input import load_config, override
-from jaxsr.training.loop import Cadence
 from jaxsr.training.losses import get_loss
 from jaxsr.training.mesh import create_mesh, replicate, shard_batch
+from jaxsr.training.network import create_model, create_training_model
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import open_pipeline
 from jaxsr.training.state import create_state
 from jaxsr.training.step import make_step, map_step
-from jaxsr.training.workdir import create_model, create_training_model
 from tests.test_networks import NETWORKS
 from tools.train_zoo import RECIPES
 

@@ -24,9 +24,9 @@ from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
 from jaxsr.training.losses import mse
 from jaxsr.training.mesh import replicate
+from jaxsr.training.saved_run import load_run
 from jaxsr.training.state import create_state
 from jaxsr.training.step import make_step, map_steps
-from jaxsr.training.workdir import load_run
 from tests.coordinates import SIZES, Coordinates
 
 _ROOT = Path(__file__).parents[1]

@@ -32,3 +32,9 @@ def test_links_and_files_of_a_document_are_there(path):
         r"`((?:jaxsr|configs|tools|benchmarks|tests|docs)/[\w/.]+)`", text
     )
     assert not [file for file in files if not (ROOT / file).exists()]
+
+
+def test_a_file_of_the_package_is_short():
+    files = (ROOT / "jaxsr").rglob("*.py")
+    lines = {file: file.read_text(encoding="utf-8").count("\n") for file in files}
+    assert not {file.name: n for file, n in lines.items() if n > 300}

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
+from jaxsr.training.cadence import Cadence, is_due
 from jaxsr.training.checkpoints import Checkpoints
-from jaxsr.training.loop import Cadence, Ending, fit, is_due
+from jaxsr.training.loop import Ending, fit
 from jaxsr.training.metric_log import MetricLog, read_metrics
 from jaxsr.training.state import TrainState
 

@@ -2,22 +2,14 @@
 
 import json
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, rgb_to_y
-from jaxsr.metrics import (
-    PROTOCOLS,
-    batch_psnr,
-    batch_ssim,
-    get_protocol,
-    psnr,
-    ssim,
-)
+from jaxsr.metrics import psnr, ssim
+from jaxsr.protocols import PROTOCOLS, get_protocol
 
 
 def _pair(shape, seed=0):
@@ -99,49 +91,6 @@ def test_ssim_scales_with_peak():
 def test_ssim_refuses_an_image_smaller_than_its_window():
     with pytest.raises(ValueError, match=r"11x11 pixels, got \[10, 30\]"):
         ssim(np.zeros((10, 30)), np.zeros((10, 30)))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("shave", [0, 3])
-def test_batch_metrics_equal_the_exact_ones(channels, shave):
-    pairs = [_pair((36, 45, channels), seed) for seed in range(3)]
-    rng = np.random.default_rng(0)
-    # Less than half a level beside a uint8 value, and beyond the range: rounding and
-    # clipping must bring back that value.
-    shift = rng.uniform(-0.4, 0.4, (3, 36, 45, channels))
-    hr = np.stack([a for a, _ in pairs])
-    levels = np.stack([b for _, b in pairs])
-    sr = ((levels + shift) / 255).astype(np.float32)
-    sr[levels == 255] = 1.3
-
-    luma = PROTOCOLS["rgb"].luma
-    inside = np.s_[shave : 36 - shave, shave : 45 - shave]
-    lumas = [
-        (luma(a)[inside], luma(b)[inside]) for a, b in zip(levels, hr, strict=True)
-    ]
-    hr = jnp.asarray(hr, jnp.float32) / 255
-    with jax.numpy_dtype_promotion("strict"):
-        psnrs = jax.jit(batch_psnr, static_argnames="shave")(sr, hr, shave=shave)
-        ssims = jax.jit(batch_ssim, static_argnames="shave")(sr, hr, shave=shave)
-    np.testing.assert_allclose(psnrs, [psnr(*pair) for pair in lumas], atol=1e-4)
-    np.testing.assert_allclose(ssims, [ssim(*pair) for pair in lumas], atol=2e-6)
-
-
-def test_batch_ssim_of_almost_flat_images_keeps_its_precision():
-    # Here float32 would lose the variances in the squares of the means.
-    rng = np.random.default_rng(0)
-    a, b = (220 + rng.integers(-1, 2, (40, 40, 1)) for _ in range(2))
-    got = batch_ssim(
-        jnp.asarray(a[None] / 255, jnp.float32),
-        jnp.asarray(b[None] / 255, jnp.float32),
-        shave=0,
-    )
-    np.testing.assert_allclose(got, [ssim(a, b)], atol=2e-6)
-
-
-def test_batch_psnr_of_equal_images_is_infinite():
-    images = jnp.full((2, 12, 12, 3), 0.25)
-    assert np.isposinf(batch_psnr(images, images, shave=2)).all()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -20,7 +20,7 @@ from jaxsr import models, scoring
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.training import train
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 
 _ROOT = Path(__file__).parents[1]
 
@@ -197,7 +197,8 @@ from jaxsr import models, processes, scoring
 from jaxsr.errors import InputError
 from jaxsr.inference import Upscaler
 from jaxsr.training.checkpoints import Checkpoints
-from jaxsr.training.loop import Cadence, fit
+from jaxsr.training.cadence import Cadence
+from jaxsr.training.loop import fit
 from jaxsr.training.mesh import create_mesh, replicate
 from jaxsr.training.state import TrainState
 from jaxsr.training import train, workdir

@@ -15,7 +15,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
 from jaxsr.training.checkpoints import Checkpoints
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 from jaxsr.weights import zoo
 from jaxsr.weights.cards import model_card
 from tools import publish as tool

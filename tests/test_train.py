@@ -22,7 +22,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.training import train
 from jaxsr.training.lock import WorkdirLock
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 from jaxsr.weights import Weights
 
 _ROOT = Path(__file__).parents[1]

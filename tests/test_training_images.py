@@ -11,7 +11,7 @@ from configs import srcnn
 from jaxsr.errors import InputError
 from jaxsr.imaging import write_image
 from jaxsr.training import train
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 
 
 @pytest.fixture(scope="module")

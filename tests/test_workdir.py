@@ -13,13 +13,10 @@ from configs import rcan, srcnn
 from jaxsr.errors import InputError
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.training.checkpoints import Checkpoints
+from jaxsr.training.network import create_training_model
+from jaxsr.training.saved_run import load_run
 from jaxsr.training.state import create_state
-from jaxsr.training.workdir import (
-    check_workdir,
-    claim_workdir,
-    create_training_model,
-    load_run,
-)
+from jaxsr.training.workdir import check_workdir, claim_workdir
 
 
 def _block_loop(**keys) -> BlockLoop:

@@ -13,7 +13,7 @@ import pytest
 
 import jaxsr
 from jaxsr import scoring
-from jaxsr.data.sources import FolderSource
+from jaxsr.data.source import FolderSource
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
 from jaxsr.models import create

@@ -25,7 +25,7 @@ from jaxsr.models import create, fields_of
 from jaxsr.models.variables import count_learned
 from jaxsr.training.metric_log import read_metrics
 from jaxsr.training.progress import messages
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 from jaxsr.weights import Weights
 from jaxsr.weights.cards import card_name, list_entries, model_card
 from jaxsr.weights.zoo import Entry, read_manifest, sha256

@@ -33,8 +33,8 @@ from jaxsr.models.variables import abstract_variables
 from jaxsr.training.config import Config
 from jaxsr.training.config_input import load_config, override_all
 from jaxsr.training.metric_log import read_metrics
+from jaxsr.training.network import create_training_model
 from jaxsr.training.progress import messages
-from jaxsr.training.workdir import create_training_model
 from jaxsr.weights.zoo import read_manifest
 from tools.publish import ROOT, publish
 

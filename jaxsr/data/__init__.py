@@ -5,7 +5,8 @@ does.
 """
 
 from jaxsr.data.benchmarks import open_benchmark
+from jaxsr.data.catalogue import open_source
 from jaxsr.data.check import check_source
-from jaxsr.data.sources import Source, open_source
+from jaxsr.data.source import Source
 
 __all__ = ["Source", "check_source", "open_benchmark", "open_source"]

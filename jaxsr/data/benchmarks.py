@@ -7,14 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsr.data.sources import (
-    FolderSource,
-    Source,
-    find_folder,
-    is_source,
-    open_folder,
-    open_source,
-)
+from jaxsr.data.catalogue import find_folder, is_source, open_folder, open_source
+from jaxsr.data.source import FolderSource, Source
 from jaxsr.errors import InputError
 
 # All four sets in one archive, in the layout of EDSR-PyTorch.

@@ -7,8 +7,9 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxsr.data.benchmarks import is_benchmark, open_benchmark, unusual_images
+from jaxsr.data.catalogue import open_source
 from jaxsr.data.pairs import check_sizes
-from jaxsr.data.sources import Source, open_source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.imaging.resize import Edge

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsr.data.pairs import Pair, read_pairs
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError, first_line
 
 _SCALES = (2, 3, 4)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 
 _POINTS = 500

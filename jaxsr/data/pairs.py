@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y
 

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from jaxsr.data.pairs import Pair, read_pair, read_pairs
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 
-# TensorFlow only cuts patches here; its neural network kernels would merely add
-# warnings about processors they do not know.
+# TensorFlow only cuts patches here: no kernels that warn of unknown processors.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 try:

@@ -1,4 +1,4 @@
-"""MATLAB's imresize with its bicubic kernel, bit for bit, as NumPy and as JAX.
+"""MATLAB's imresize with its bicubic kernel: bit for bit in NumPy, floats in JAX.
 
 The field's low-resolution images are made by this function, and its numbers only
 compare when every pixel agrees. Conventions: output size is `ceil(scale * size)`;
@@ -7,11 +7,10 @@ kernel (a = -0.5) is stretched by `1 / scale` on the way down; rows first, then 
 Integer images are rounded half up and clipped after each of the two passes.
 """
 
-import contextlib
 import functools
 import math
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -90,7 +89,7 @@ def imresize_jnp(
     """Returns a batch resized as `imresize` does, on device, inside jit, vmap and grad.
 
     Args:
-        images: `[..., H, W, C]`; uint8, uint16 or float of any range.
+        images: `[..., H, W, C]`, float of any range.
         scale: factor for both axes, static, such as 2, 1/3 or `Fraction(3, 4)`.
         antialias: stretch the kernel when the images shrink.
         edge: "symmetric" or "replicate", as for `imresize`.
@@ -98,9 +97,7 @@ def imresize_jnp(
             this is what PyTorch and OpenCV call bicubic.
 
     Returns:
-        The same dtype; integer images equal those of `imresize` in every bit. Scales
-        whose sums float32 cannot round with certainty (1.5 or 1/6, not 2, 3, 4 or
-        their inverses) are computed in float64, which TPUs only approximate.
+        The same dtype, computed in float32 at least.
 
     Raises:
         InputError: a shape, dtype, scale or edge that cannot be used.
@@ -111,10 +108,10 @@ def imresize_jnp(
         )
     images = jnp.asarray(images)
     dtype = images.dtype
-    _check_dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(f"imresize_jnp: expected float, got {dtype}")
     factor = _check_scale(scale)
-    if jnp.issubdtype(dtype, jnp.floating):
-        images = images.astype(jnp.promote_types(dtype, jnp.float32))
+    images = images.astype(jnp.promote_types(dtype, jnp.float32))
     if not all(isinstance(length, int) for length in images.shape):  # jax.export's
         if factor != int(factor):
             raise InputError(
@@ -233,9 +230,6 @@ def _resize_rows_jnp(
     length = rows.shape[1]
     out_length = _output_length(length, scale)
     weights, taps = _contributions(out_length, scale, antialias, a)
-    exact = jnp.issubdtype(rows.dtype, jnp.floating) or _float32_suffices(
-        weights, rows.dtype
-    )
     ratio = Fraction(scale).limit_denominator(_MAX_PERIOD)
     period, stride = ratio.numerator, ratio.denominator
     if period > stride:
@@ -246,7 +240,7 @@ def _resize_rows_jnp(
         taps, length = taps + before, before + length + after
     start = stop = out_length // 2
     inner = jnp.zeros((rows.shape[0], 0, rows.shape[2]), rows.dtype)
-    if exact and period <= _MAX_PERIOD and abs(ratio - scale) < 1e-12 * scale:
+    if period <= _MAX_PERIOD and abs(ratio - scale) < 1e-12 * scale:
         matters = np.abs(weights) > _NOISE
         outside = np.flatnonzero(
             (matters & ((taps < 0) | (taps >= length))).any(axis=1)
@@ -263,7 +257,7 @@ def _resize_rows_jnp(
                     rows[:, tap : tap + (blocks - 1) * stride + 1 : stride]
                     for tap in taps[row, used].tolist()
                 ]
-                phases.append(_weighted_sum(slices, weights[row, used], rows.dtype))
+                phases.append(_weighted_sum(slices, weights[row, used]))
             inner = phases[0] if period == 1 else jnp.stack(phases, axis=2)
             inner = inner.reshape(rows.shape[0], stop - start, rows.shape[2])
 
@@ -271,7 +265,7 @@ def _resize_rows_jnp(
         folded = _fold(taps[part], length, edge).T
         columns = weights[part].T[:, :, None]
         pieces = [rows[:, indices] for indices in folded]
-        return _weighted_sum(pieces, columns, rows.dtype, exact=exact)
+        return _weighted_sum(pieces, columns)
 
     return _set_ends(inner, gather(slice(0, start)), gather(slice(stop, None)))
 
@@ -287,50 +281,11 @@ def _set_ends(middle: jax.Array, before: jax.Array, after: jax.Array) -> jax.Arr
     return result.at[:, :start].set(before).at[:, stop:].set(after)
 
 
-def _weighted_sum(
-    pieces: list[jax.Array], weights: np.ndarray, dtype: np.dtype, exact: bool = True
-) -> jax.Array:
-    """Returns `sum_k weights[k] * pieces[k]`, rounded and clipped for an integer dtype.
-
-    With `exact` false, every product and sum is rounded to float64 in turn, as NumPy
-    and MATLAB do it, since the last bit decides which way a tie goes. The compiler
-    contracts `a * b + c` into one rounding; splitting each weight into two halves whose
-    products with 16-bit pixels are exact makes contraction harmless.
-    """
-    if jnp.issubdtype(dtype, jnp.floating):
-        terms = zip(weights, pieces, strict=True)
-        return sum(
-            (jnp.asarray(weight, dtype) * piece for weight, piece in terms),
-            start=jnp.zeros((), dtype),
-        )
-    top = jnp.iinfo(dtype).max
-    with contextlib.nullcontext() if exact else jax.enable_x64(True):
-        work = jnp.float32 if exact else jnp.float64
-        total: Any = 0.0
-        for weight, piece in zip(weights, pieces, strict=True):
-            pixels = piece.astype(work)
-            high = np.asarray(weight, np.float32)
-            product = jnp.asarray(high, work) * pixels
-            if not exact:
-                product += jnp.asarray(weight - high.astype(np.float64)) * pixels
-            total = total + product
-        return jnp.clip(jnp.floor(total + 0.5), 0, top).astype(dtype)
-
-
-def _float32_suffices(weights: np.ndarray, dtype: np.dtype) -> bool:
-    """Returns whether float32 sums round integer pixels as exact arithmetic does."""
-    top = int(jnp.iinfo(dtype).max)
-    gain = np.abs(weights).sum(axis=1).max()
-    distinct = np.unique(np.abs(weights).round(14))
-    if len(distinct) > 100:
-        return False
-    fractions = [Fraction(w).limit_denominator(2**20) for w in distinct.tolist()]
-    if any(abs(f - w) > 1e-12 for f, w in zip(fractions, distinct, strict=True)):
-        return False
-    denominator = math.lcm(*(f.denominator for f in fractions))
-    if denominator & (denominator - 1) == 0:
-        # Every partial sum is a multiple of 1 / denominator: all are exact.
-        return denominator * top * gain < 2**24
-    # An odd denominator allows no tie: sums stay 1 / (2 denominator) away from one.
-    error = 2**-24 * (2 * weights.shape[1] + 1) * top * gain
-    return denominator % 2 == 1 and error < 0.5 / denominator
+def _weighted_sum(pieces: list[jax.Array], weights: np.ndarray) -> jax.Array:
+    """Returns `sum_k weights[k] * pieces[k]`."""
+    dtype = pieces[0].dtype
+    terms = zip(weights, pieces, strict=True)
+    return sum(
+        (jnp.asarray(weight, dtype) * piece for weight, piece in terms),
+        start=jnp.zeros((), dtype),
+    )

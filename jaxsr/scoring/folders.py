@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image8
-from jaxsr.metrics import get_protocol
+from jaxsr.protocols import get_protocol
 from jaxsr.scoring.pairing import pair_by_name
 from jaxsr.scoring.result import Result, set_entry, versions
 from jaxsr.scoring.sets import HR_FOLDERS, SCALE_FOLDERS, folder_name, named
@@ -31,7 +31,7 @@ def score_folders(
         hr_dir: folder of originals; each must have its SR picture, for a mean over a
             part of a set is not the set's number.
         scale: the factor between LR and HR.
-        protocol: "rgb" or "classic", see `jaxsr.metrics`.
+        protocol: "rgb" or "classic", see `jaxsr.protocols`.
         name: of the method in the result.
         luma: whether one-channel SR pictures are the luma of colour ones, as the
             networks of protocol "classic" make it, and not gray pictures.

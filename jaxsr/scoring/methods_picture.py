@@ -10,7 +10,7 @@ from jaxsr.data import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
-from jaxsr.metrics import get_protocol, to_uint8
+from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
 from jaxsr.scoring.picture import most_gained
 from jaxsr.scoring.sets import named, open_sets

@@ -17,9 +17,9 @@ from jaxsr.data import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, write_image
 from jaxsr.inference import Device, Upscaler
-from jaxsr.metrics import Protocol, get_protocol, to_uint8
 from jaxsr.models.bicubic import Bicubic
 from jaxsr.models.variables import check_finite, weights_hash
+from jaxsr.protocols import Protocol, get_protocol, to_uint8
 from jaxsr.scoring.result import Result, hardware, set_entry, versions
 from jaxsr.scoring.sets import named, open_sets
 
@@ -49,7 +49,7 @@ def evaluate(
         upscaler: the network with its parameters.
         benchmarks: names that `jaxsr.data.open_benchmark` knows, or opened sources.
         scale: the factor, that of the network.
-        protocol: "rgb" or "classic", see `jaxsr.metrics`.
+        protocol: "rgb" or "classic", see `jaxsr.protocols`.
         name: of the network in the result; by default its class in lower case.
         data_dir: where the sets are; by default the environment's JAXSR_DATA_DIR.
         save_images: folder for the SR images as 8-bit PNG, `SET/X2/IMAGE.png`. They are

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from jaxsr.data import Source
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
-from jaxsr.metrics import get_protocol, to_uint8
+from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
 from jaxsr.scoring.sets import named, open_sets
 

@@ -56,7 +56,7 @@ class Result(TypedDict):
     Attributes:
         model: the method's name in tables.
         scale: the factor.
-        protocol: see `jaxsr.metrics`.
+        protocol: see `jaxsr.protocols`.
         parameters: how many numbers the network learned.
         weights_sha256: see `jaxsr.models.variables.weights_hash`.
         self_ensemble: whether 8 flips and turns were averaged.

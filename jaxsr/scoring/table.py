@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxsr.metrics import get_protocol
+from jaxsr.protocols import get_protocol
 
 # The order in which the field's tables print these sets.
 _COLUMNS = ("Set5", "Set14", "BSD100", "Urban100")

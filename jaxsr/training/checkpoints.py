@@ -6,53 +6,31 @@ deleted but what newer checkpoints replace: a damaged one is given another name.
 """
 
 import contextlib
-import dataclasses
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-import optax
 import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxsr import processes
 from jaxsr.errors import InputError, first_line
-from jaxsr.models.variables import check_variables
 from jaxsr.training import digests
+from jaxsr.training.checkpoint_contents import read_state, read_variables
+from jaxsr.training.checkpoint_folder import (
+    CHECKPOINTS,
+    absolute,
+    note_newest,
+    read_score,
+    set_aside,
+    set_aside_without_scores,
+)
 from jaxsr.training.state import TrainState, non_finite
 
-# The folder's name in a workdir.
-CHECKPOINTS = "checkpoints"
-# Tells, from outside of that folder, which checkpoint was in it: {"step": 1000}.
-_NEWEST = "newest_checkpoint.json"
-
 _log = logging.getLogger(__name__)
-
-
-class DamagedCheckpointError(InputError):
-    """A checkpoint's files are not what was saved."""
-
-
-def saved_steps(workdir: str | Path | epath.Path) -> list[int]:
-    """Returns the steps of which a workdir has a checkpoint, oldest first."""
-    folder = _absolute(epath.Path(workdir)) / CHECKPOINTS
-    return sorted(ocp.utils.checkpoint_steps(folder)) if folder.is_dir() else []
-
-
-def lost_step(workdir: str | Path | epath.Path) -> int | None:
-    """Returns the newest step that was saved, if no checkpoint at all is there now."""
-    newest = epath.Path(workdir) / _NEWEST
-    if saved_steps(workdir) or not newest.exists():
-        return None
-    try:
-        return int(json.loads(newest.read_text())["step"])
-    except (ValueError, KeyError, TypeError):
-        return 0  # that there was one is all that the file still says
 
 
 class Checkpoints:
@@ -83,7 +61,7 @@ class Checkpoints:
                 f"train.keep_checkpoints: expected 1 or more, got {keep}; a run "
                 "without a checkpoint cannot go on"
             )
-        self._workdir = _absolute(epath.Path(workdir))
+        self._workdir = absolute(epath.Path(workdir))
         self._directory = self._workdir / CHECKPOINTS
         self._read_only = read_only
         self._saving: int | None = None
@@ -91,7 +69,9 @@ class Checkpoints:
         self._set_aside: list[int] = []
         if not read_only:
             # orbax reads these files at once, and they have to be what it expects.
-            self._set_aside = processes.ask_first(self._set_aside_without_scores)
+            self._set_aside = processes.ask_first(
+                lambda: set_aside_without_scores(self._workdir)
+            )
         kept = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(
@@ -130,7 +110,7 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Returns the step that was saved with the highest PSNR, if any was."""
-        scores = {step: _read_score(self._folder(step)) for step in self.steps()}
+        scores = {step: read_score(self._folder(step)) for step in self.steps()}
         scored = {step: psnr for step, psnr in scores.items() if psnr is not None}
         return max(scored, key=lambda step: scored[step], default=None)
 
@@ -200,7 +180,9 @@ class Checkpoints:
             damage, state = self._restore_step(step, template)
             if state is not None:
                 if damaged and not self._read_only:
-                    processes.ask_first(lambda: [self._rename(bad) for bad in damaged])
+                    processes.ask_first(
+                        lambda: [set_aside(self._directory, bad) for bad in damaged]
+                    )
                     self._manager.reload()
                 return state
             _log.warning(
@@ -227,7 +209,7 @@ class Checkpoints:
             return damage, None
         error = state = None
         try:
-            state = self._read(step, template)
+            state = read_state(self._manager, step, folder, template)
         except (jax.errors.JaxRuntimeError, MemoryError):
             raise  # nothing of the files
         except Exception as raised:  # orbax raises whatever its storage raised
@@ -243,80 +225,10 @@ class Checkpoints:
         processes.ask_first(lambda: digests.read_all(folder))
         return error, None
 
-    def _read(self, step: int, template: TrainState) -> TrainState:
-        """Returns the state of a step, also where parts of the optimiser that have no
-        state of their own, such as clipping, came or went since then."""
-        metadata: Any = ocp.PyTreeCheckpointer().metadata(self._folder(step) / "state")
-        saved = metadata.item_metadata.tree["opt_state"]
-        as_saved = template
-        fits = isinstance(saved, list) and isinstance(template.opt_state, tuple)
-        own = [p for p in template.opt_state if jax.tree.leaves(p)] if fits else []
-        if fits and len(own) == sum(part is not None for part in saved):
-            rest = iter(own)
-            parts = [optax.EmptyState() if p is None else next(rest) for p in saved]
-            as_saved = dataclasses.replace(template, opt_state=tuple(parts))
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, as_saved)
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
-        )["state"]
-        if as_saved is template:
-            return restored
-        structure = jax.tree.structure(template.opt_state)
-        return dataclasses.replace(
-            restored,
-            opt_state=jax.tree.unflatten(
-                structure, jax.tree.leaves(restored.opt_state)
-            ),
-        )
-
     def restore_variables(self, step: int, template: dict[str, Any]) -> dict[str, Any]:
-        """Returns what `model.apply` takes, from the checkpoint of `step`.
-
-        The averaged parameters are returned where the run kept an average.
-
-        Args:
-            step: one of `steps()`.
-            template: variables of the same network, for their shapes.
-
-        Raises:
-            DamagedCheckpointError: the files are not what was saved.
-            InputError: the checkpoint holds another network.
-            OSError: it cannot be read just now.
-        """
-        folder = self._folder(step)
-        if damage := digests.find_damage(folder):
-            raise DamagedCheckpointError(
-                f"{folder}: the checkpoint is damaged ({damage})"
-            )
-        checkpointer = ocp.PyTreeCheckpointer()
-        try:
-            metadata: Any = checkpointer.metadata(folder / "state").item_metadata
-            tree = metadata.tree
-            saved = {"params": tree["ema"] or tree["params"], **tree["model_state"]}
-            check_variables(template, saved)
-            wanted = {
-                "ema" if tree["ema"] else "params": template["params"],
-                "model_state": {k: v for k, v in template.items() if k != "params"},
-            }
-            as_numpy = ocp.checkpoint_utils.construct_restore_args(
-                jax.tree.map(lambda x: np.empty(x.shape, x.dtype), wanted)
-            )
-            restored = checkpointer.restore(
-                folder / "state",
-                ocp.args.PyTreeRestore(
-                    wanted, restore_args=as_numpy, partial_restore=True
-                ),
-            )
-        except InputError as error:
-            raise InputError(f"{folder}: {error}") from None
-        except Exception as error:
-            digests.read_all(folder)  # an OSError is not the checkpoint's fault
-            raise DamagedCheckpointError(
-                f"{folder}: cannot be read as a checkpoint ({first_line(error)})"
-            ) from error
-        params = restored.get("ema") or restored.get("params")
-        return {"params": params, **restored["model_state"]}
+        """Returns what `model.apply` takes, from the checkpoint of `step`, one of
+        `steps()`; see `read_variables`."""
+        return read_variables(self._folder(step), template)
 
     def wait(self) -> None:
         """Returns when everything saved so far is on disk.
@@ -338,9 +250,7 @@ class Checkpoints:
         step, self._unconfirmed = self._unconfirmed, None
         self._manager.wait_until_finished()
         if step is not None and processes.is_first():
-            temporary = self._workdir / (_NEWEST + ".tmp")
-            temporary.write_text(json.dumps({"step": step}) + "\n")
-            temporary.replace(self._workdir / _NEWEST)
+            note_newest(self._workdir, step)
 
     def _write_digests(self) -> None:
         """Writes the digests of what is being saved; orbax calls it when all of it is
@@ -352,26 +262,6 @@ class Checkpoints:
 
     def _folder(self, step: int) -> epath.Path:
         return self._directory / str(step)
-
-    def _set_aside_without_scores(self) -> list[int]:
-        damaged = []
-        for step in saved_steps(self._workdir):
-            try:
-                _read_score(self._folder(step), damaged_is_none=False)
-            except ValueError:
-                _log.warning("checkpoint of step %d is damaged (its score)", step)
-                self._rename(step)
-                damaged.append(step)
-        return damaged
-
-    def _rename(self, step: int) -> None:
-        """Gives a damaged checkpoint a name by which it is not found any more."""
-        name = f"{step}.damaged"
-        number = 1
-        while (self._directory / name).exists():
-            number += 1
-            name = f"{step}.damaged-{number}"
-        self._folder(step).rename(self._directory / name)
 
     @contextlib.contextmanager
     def _reports_failed_writes(self) -> Iterator[None]:
@@ -387,23 +277,5 @@ class Checkpoints:
             ) from error
 
 
-def _absolute(folder: epath.Path) -> epath.Path:
-    # epath would put the working directory before "gs://" as well.
-    return folder if "://" in str(folder) else folder.absolute()
-
-
 def _psnr(metrics: Any) -> float:
     return metrics["psnr"]
-
-
-def _read_score(folder: epath.Path, *, damaged_is_none: bool = True) -> float | None:
-    """Returns the PSNR (dB) that a checkpoint was saved with, None without one."""
-    path = folder / "metrics" / "metrics"
-    if not path.exists():
-        return None
-    try:
-        return float(json.loads(path.read_bytes())["psnr"])
-    except (ValueError, KeyError, TypeError) as error:
-        if damaged_is_none:
-            return None
-        raise ValueError(f"{path}: no score") from error

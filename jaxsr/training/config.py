@@ -165,7 +165,7 @@ KEYS: dict[str, Key] = {
     # a loop, but not on CPU; "always" there too, where it runs 20 times slower.
     "train.remat": _one_of("none", "blocks"),
     "train.roll_blocks": _one_of("never", "accelerator", "always"),
-    # When what happens: arguments of jaxsr.training.loop.Cadence.
+    # When what happens: arguments of jaxsr.training.cadence.Cadence.
     "train.steps": _whole(1_000_000, least=1),
     "train.max_minutes": _above(0, None),  # None: no limit
     "train.log_every": _whole(100),

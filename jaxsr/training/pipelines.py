@@ -11,7 +11,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsr.data.device_pipeline import DoesNotFitError, draw_batch, load_images
-from jaxsr.data.sources import Source
+from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 from jaxsr.processes import gather, is_first
 from jaxsr.training.loop import RunSteps

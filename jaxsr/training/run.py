@@ -12,16 +12,18 @@ from jaxsr import models, processes
 from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
-from jaxsr.metrics import get_protocol
 from jaxsr.models import Network
+from jaxsr.protocols import get_protocol
+from jaxsr.training.cadence import Cadence
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.config import Config, check_config
 from jaxsr.training.evaluation import benchmark_names, evaluation, report
 from jaxsr.training.lock import WorkdirLock
-from jaxsr.training.loop import Cadence, Ending, fit
+from jaxsr.training.loop import Ending, fit
 from jaxsr.training.losses import Loss, get_loss, name_of
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
+from jaxsr.training.network import create_training_model
 from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.profile import profiled
@@ -36,7 +38,6 @@ from jaxsr.training.workdir import (
     check_source,
     check_workdir,
     claim_workdir,
-    create_training_model,
 )
 
 _log = logging.getLogger(__name__)

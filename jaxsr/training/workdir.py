@@ -7,24 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from etils import epath
-from ml_collections import ConfigDict
 
-from jaxsr import models, processes
+from jaxsr import processes
 from jaxsr.data import Source
 from jaxsr.errors import InputError
-from jaxsr.layers.block_loop import BlockLoop
-from jaxsr.models import Network
-from jaxsr.models.variables import abstract_variables
-from jaxsr.training.checkpoints import (
-    CHECKPOINTS,
-    Checkpoints,
-    DamagedCheckpointError,
-    lost_step,
-    saved_steps,
-)
+from jaxsr.training.checkpoint_folder import CHECKPOINTS, lost_step, saved_steps
 from jaxsr.training.config import Config, with_defaults
 from jaxsr.training.training_images import check_images, has_record
 
@@ -68,52 +56,6 @@ _RECIPE_KEYS = (
 )
 
 
-def create_model(config: Config) -> Network:
-    """Returns the network of a config, computing in `config.train.dtype`.
-
-    Raises:
-        InputError: an unknown network, field or dtype.
-    """
-    dtypes = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-    if config.train.dtype not in dtypes:
-        raise InputError(
-            f"train.dtype: expected one of {', '.join(dtypes)}, got "
-            f"{config.train.dtype!r}"
-        )
-    return models.create(**config.model, dtype=dtypes[config.train.dtype])
-
-
-def create_training_model(config: Config) -> Network:
-    """Returns `create_model(config)`, its blocks run as the keys of training say.
-
-    Raises:
-        InputError: as `create_model`; `train.remat` or `train.roll_blocks` is unknown,
-            or chosen for a network without a chain of blocks.
-    """
-    on_accelerator = jax.default_backend() != "cpu"
-    choices = {
-        "remat": {"none": False, "blocks": True},
-        "roll_blocks": {"never": False, "accelerator": on_accelerator, "always": True},
-    }
-    model = create_model(config)
-    for key, values in choices.items():
-        if config.train[key] not in values:
-            raise InputError(
-                f"train.{key}: expected one of {', '.join(values)}, got "
-                f"{config.train[key]!r}"
-            )
-        off = next(iter(values))
-        if config.train[key] != off and not hasattr(model, "block_loop"):
-            raise InputError(
-                f"train.{key}: {config.model.name} has no chain of equal blocks; "
-                f"expected {off!r}, got {config.train[key]!r}"
-            )
-    remat, roll = (values[config.train[key]] for key, values in choices.items())
-    if not (remat or roll):
-        return model
-    return model.clone(block_loop=BlockLoop(remat=remat, roll=roll))
-
-
 def check_workdir(workdir: Workdir, config: Config) -> None:
     """Finds that the folder is free or holds a run of this config.
 
@@ -132,7 +74,7 @@ def check_workdir(workdir: Workdir, config: Config) -> None:
         return
     if not steps:
         _check_that_no_checkpoint_is_lost(workdir)
-    before, now = _read_config(path), json.loads(config.to_json())
+    before, now = read_config(path), json.loads(config.to_json())
     changed = _recipe_changes(before, now)
     free = _free_keys(before, now, max(steps, default=0))
     if has_record(path.parent):
@@ -159,7 +101,7 @@ def check_source(workdir: Workdir, config: Config, source: Source) -> None:
     """
     workdir = epath.Path(workdir)
     if (workdir / "config.json").exists():
-        before = _read_config(workdir / "config.json")
+        before = read_config(workdir / "config.json")
         check_images(workdir, before, json.loads(config.to_json()), source)
 
 
@@ -269,85 +211,20 @@ def _keep_earlier_recipe(workdir: epath.Path, wanted: dict) -> None:
     path = workdir / "config.json"
     if not path.exists():
         return
-    changed = _recipe_changes(_read_config(path), wanted) - {"train.steps"}
+    changed = _recipe_changes(read_config(path), wanted) - {"train.steps"}
     if not changed:
         return
     step = max(saved_steps(workdir), default=0)
     kept = workdir / f"config-until-step-{step}.json"
     if not kept.exists():  # several changes at one step: the first is what was done
         kept.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    before = _read_config(path)
+    before = read_config(path)
     for key, old, new in _differences(before, wanted):
         if key in changed:
             _log.info("from step %d on %s=%r instead of %r", step, key, new, old)
 
 
-def load_run(
-    workdir: Workdir, *, step: str | int = "last"
-) -> tuple[Config, Network, dict[str, Any], int]:
-    """Returns a run's config, network, variables and step, for use.
-
-    Args:
-        workdir: the folder that training wrote.
-        step: "last", a number, or "best": the highest PSNR in an evaluation during
-            training. It was chosen on the very sets that it was evaluated on, so say
-            so when you quote it. If the last checkpoint is damaged, the one before is
-            taken, and a warning logged.
-
-    Raises:
-        InputError: the folder holds no run, or no such checkpoint, or a damaged one.
-    """
-    workdir = epath.Path(workdir)
-    if not (workdir / "config.json").is_file():
-        raise InputError(f"{workdir}: no run of jaxsr here (no config.json)")
-    config = ConfigDict(_read_config(workdir / "config.json"))
-    model = create_model(config)
-    with Checkpoints(workdir, read_only=True) as checkpoints:
-        steps = checkpoints.steps()
-        if not steps:
-            raise InputError(f"{workdir}: the run has no checkpoint yet")
-        if step == "last":
-            candidates = steps[::-1]
-        elif step == "best":
-            best = checkpoints.best_step()
-            if best is None:
-                every = config.to_dict()["train"]
-                raise InputError(
-                    f"{workdir}: none of the checkpoints {steps} was saved with an "
-                    "evaluation, so none is the best (train.eval_every="
-                    f"{every['eval_every']}, train.checkpoint_every="
-                    f"{every['checkpoint_every']}): give last or a number"
-                )
-            candidates = [best]
-        else:
-            candidates = [_step_number(step)]
-        if candidates[0] not in steps:
-            raise InputError(
-                f"{workdir}: no checkpoint of step {candidates[0]}, there are {steps}"
-            )
-        template = abstract_variables(model)
-        for chosen in candidates:
-            try:
-                variables = checkpoints.restore_variables(chosen, template)
-            except DamagedCheckpointError as error:
-                if chosen == candidates[-1]:
-                    raise
-                _log.warning("%s; taking the one before", error)
-                continue
-            break
-        return config, model, variables, chosen
-
-
-def _step_number(step: str | int) -> int:
-    try:
-        return int(step)
-    except ValueError:
-        raise InputError(
-            f"step: expected last, best or a number, got {step!r}"
-        ) from None
-
-
-def _read_config(path: epath.Path) -> dict[str, Any]:
+def read_config(path: epath.Path) -> dict[str, Any]:
     try:
         return with_defaults(json.loads(path.read_text(encoding="utf-8")))
     except (AttributeError, ValueError) as error:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxsr.metrics import get_protocol
+from jaxsr.protocols import get_protocol
 
 _MOST_ROWS = 10
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxsr.imaging import write_image
-from jaxsr.training.workdir import load_run
+from jaxsr.training.saved_run import load_run
 from tests.fuzz.fuzzing import COUNTS, MINUTES
 
 _ROOT = Path(__file__).parents[2]

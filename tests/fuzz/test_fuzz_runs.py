@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from configs import espcn
 from jaxsr.imaging import write_image
 from jaxsr.training import digests, train
-from jaxsr.training.checkpoints import DamagedCheckpointError
-from jaxsr.training.workdir import load_run
+from jaxsr.training.checkpoint_contents import DamagedCheckpointError
+from jaxsr.training.saved_run import load_run
 from tests.fuzz.fuzzing import COUNTS, bounded, damage, damages, fuzzed
 
 

@@ -132,37 +132,17 @@ def test_imresize_output_size_scales_each_axis():
     assert imresize(image, output_size=(7, 40)).shape == (7, 40, 3)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (13, 37, 3)])
-@pytest.mark.parametrize("scale", INTEGER_FACTORS + OTHER_FACTORS)
-def test_imresize_jnp_uint8_equals_numpy(scale, shape):
-    image = random_image(shape)
-    result = compiled(image, scale=scale)
-    assert result.dtype == jnp.uint8
-    np.testing.assert_array_equal(result, imresize(image, scale))
-
-
 @pytest.mark.parametrize("scale", [1 / 2, 3, 1.5])
 @pytest.mark.parametrize("options", [{"edge": "replicate"}, {"antialias": False}])
 def test_imresize_jnp_options_equal_numpy(options, scale):
-    image = random_image((11, 14, 3))
-    np.testing.assert_array_equal(
-        compiled(image, scale=scale, **options), imresize(image, scale, **options)
+    image = random_image((11, 14, 3), np.float32)
+    expected = imresize(image, scale, **options)
+    np.testing.assert_allclose(
+        compiled(image, scale=scale, **options), expected, rtol=0, atol=1e-6
     )
 
 
-@pytest.mark.parametrize("scale", [1 / 2, 1 / 3, 1 / 4, 3, 2 / 3])
-def test_imresize_jnp_uint16_equals_numpy(scale):
-    image = random_image((23, 18, 3), np.uint16)
-    np.testing.assert_array_equal(compiled(image, scale=scale), imresize(image, scale))
-
-
-def test_imresize_jnp_ties_equal_numpy():
-    # Weights of 3/2 are multiples of 1/432: many sums are ties but for the last bit.
-    image = random_image((96, 96, 3))
-    np.testing.assert_array_equal(compiled(image, scale=1.5), imresize(image, 1.5))
-
-
-@pytest.mark.parametrize("shape", [(2, 7, 1), (19, 26, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 7, 1), (19, 26, 3)])
 @pytest.mark.parametrize("scale", INTEGER_FACTORS + OTHER_FACTORS)
 def test_imresize_jnp_float_equals_numpy(scale, shape):
     image = random_image(shape, np.float32)
@@ -193,11 +173,12 @@ def test_imresize_jnp_interior_equals_jax_image(scale):
 
 @pytest.mark.parametrize("scale", [2, 1 / 3, 1.5])
 def test_imresize_jnp_batch_and_vmap_equal_single(scale):
-    images = np.stack([random_image((10, 15, 3)), random_image((10, 15, 3))[::-1]])
+    image = random_image((10, 15, 3), np.float32)
+    images = np.stack([image, image[::-1]])
     expected = np.stack([imresize(image, scale) for image in images])
-    np.testing.assert_array_equal(compiled(images, scale=scale), expected)
     one = functools.partial(imresize_jnp, scale=scale)
-    np.testing.assert_array_equal(jax.jit(jax.vmap(one))(images), expected)
+    for result in (compiled(images, scale=scale), jax.jit(jax.vmap(one))(images)):
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 1 / 2, 1.5])
@@ -241,6 +222,8 @@ def test_imresize_bad_image():
         InputError, match=r"\[..., H, W, C\] pixels, got shape \(4, 4\)"
     ):
         imresize_jnp(jnp.zeros((4, 4)), 2)
+    with pytest.raises(InputError, match="expected float, got uint8"):
+        imresize_jnp(np.zeros((4, 4, 3), np.uint8), 2)
 
 
 def test_crop_to_multiple_keeps_top_left():
