@@ -1,9 +1,11 @@
+import json
 import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import flax.linen as nn
@@ -324,3 +326,19 @@ def test_restore_variables_of_another_network_names_the_parameter(tmp_path):
         pytest.raises(InputError, match=r"params/conv/bias expected \[5\], got \[3\]"),
     ):
         checkpoints.restore_variables(1, _variables(features=5))
+
+
+def test_digests_wait_for_what_orbax_writes_last(tmp_path):
+    # A thread of orbax's writes this file, and may come late on a busy machine.
+    folder, late = epath.Path(tmp_path), {"custom_metadata": {"a": 1}}
+    (folder / "array").write_bytes(b"numbers")
+    metadata = folder / "_CHECKPOINT_METADATA"
+    metadata.write_text("{}")
+    timer = threading.Timer(0.3, lambda: metadata.write_text(json.dumps(late)))
+    timer.start()
+    digests.write_digests(folder)
+    timer.join()
+    assert json.loads(metadata.read_text()) == late
+    assert digests.find_damage(folder) is None
+    metadata.write_text(json.dumps(late | {"item_handlers": "other"}))
+    assert "_CHECKPOINT_METADATA" in str(digests.find_damage(folder))

@@ -4,6 +4,7 @@ one from being read."""
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
 
 from etils import epath
@@ -18,6 +19,7 @@ _STEP_METADATA = "_CHECKPOINT_METADATA"
 _COMMIT_TIME = re.compile(rb'"commit_timestamp_nsecs": *[^,}]*')
 
 _CHUNK = 1 << 20
+_PATIENCE = 60  # seconds
 
 
 def write_digests(folder: epath.Path) -> None:
@@ -26,8 +28,25 @@ def write_digests(folder: epath.Path) -> None:
     Raises:
         OSError: a file cannot be read, or the digests not written.
     """
+    _await_step_metadata(folder / _STEP_METADATA)
     digests = {name: _digest(folder / name) for name in _files(folder)}
     (folder / DIGESTS).write_text(json.dumps(digests, indent=1) + "\n")
+
+
+def _await_step_metadata(path: epath.Path) -> None:
+    """Returns when the file says what it will, but for the time of the commit.
+
+    orbax writes it in a thread of its own, which may be behind on a busy machine.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            if json.loads(path.read_bytes())["custom_metadata"]:
+                return
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            pass
+        time.sleep(0.01)
+    raise OSError(f"{path}: not written within {_PATIENCE} seconds")
 
 
 def has_digests(folder: epath.Path) -> bool:
