@@ -9,9 +9,9 @@ Paper: Kim, Lee and Lee, CVPR 2016, Sec. 4. PSNR / SSIM on Set5 37.53 / 0.9587 (
 SGD at 0.1, lowered tenfold every 20 epochs, 80 epochs of 9,960 steps (so the paper is
 read; it may mean 9,960 steps in all). The paper's loss is half the sum over the pixels
 of a patch where jaxsr takes the mean: the rate is multiplied, weight decay divided by
-half the number of pixels. Gradients are clipped so that no step moves a parameter by
-more than theta; the paper does not give it. Departs: one network per scale, where the
-paper mixes x2, x3 and x4.
+half the number of pixels. Gradients are clipped to theta over the rate, before momentum
+of 0.9: at a constant rate a step moves a parameter by at most ten theta; the paper does
+not give theta. Departs: one network per scale, where the paper mixes x2, x3 and x4.
 
 Initialisation: He's, as in the paper. No average of the parameters (EMA).
 """

@@ -14,8 +14,14 @@ os.environ["JAXSR_CACHE"] = "0"
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder named by JAXSR_DATA_DIR, else the test is skipped."""
+    """The folder named by JAXSR_DATA_DIR, else the test is skipped.
+
+    Whoever names a folder wants these tests run: without Set5 in it they fail.
+    """
     folder = os.environ.get("JAXSR_DATA_DIR")
-    if not folder or not Path(folder).is_dir():
+    if not folder:
         pytest.skip("needs the benchmark images: set JAXSR_DATA_DIR to their folder")
+    set5 = Path(folder) / "benchmarks" / "Set5"
+    if not set5.is_dir():
+        pytest.fail(f"JAXSR_DATA_DIR is set, but {set5} is no folder")
     return Path(folder)

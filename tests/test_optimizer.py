@@ -45,7 +45,9 @@ def test_create_schedule_wsd_is_constant_then_falls_as_one_minus_the_root():
 
 
 def test_create_schedule_unknown_lists_those_that_exist():
-    with pytest.raises(InputError, match="'step'.*constant, halving, cosine, wsd"):
+    with pytest.raises(
+        InputError, match="^schedule.schedule: .*'step'.*constant, halving, cosine, wsd"
+    ):
         create_schedule(1e-4, schedule="step", steps=10)
 
 
@@ -86,6 +88,21 @@ def test_create_optimizer_clip_norm_bounds_the_global_norm():
 def test_create_optimizer_clip_update_bounds_each_entry_by_limit_over_rate():
     updates = _first_update([3.0, 0.01], name="sgd", clip_update=0.01)
     np.testing.assert_allclose(updates["head"], [-0.01, -0.001], rtol=1e-6)
+
+
+def test_create_optimizer_clips_before_momentum_adds_up():
+    """Many steps of one sign move a parameter by ten times the clipped one."""
+    optimizer = create_optimizer(
+        optax.constant_schedule(0.1), name="sgd", momentum=0.9, clip_update=0.01
+    )
+    parameters = {"head": jnp.zeros(1)}
+    state = optimizer.init(parameters)
+    steps = []
+    for _ in range(100):
+        updates, state = optimizer.update({"head": jnp.full(1, 3.0)}, state, parameters)
+        steps.append(float(updates["head"][0]))
+    np.testing.assert_allclose(steps[0], -0.01, rtol=1e-6)
+    np.testing.assert_allclose(steps[-1], -0.1, rtol=1e-3)
 
 
 def test_create_optimizer_weight_decay_adds_parameter_to_gradient():
@@ -155,5 +172,5 @@ def test_create_optimizer_muon_without_a_kernel_names_the_key():
 
 
 def test_create_optimizer_unknown_lists_those_that_exist():
-    with pytest.raises(InputError, match="'lion'.*adam, muon, sgd"):
+    with pytest.raises(InputError, match="^optimizer.name: .*'lion'.*adam, muon, sgd"):
         create_optimizer(optax.constant_schedule(0.1), name="lion")

@@ -259,7 +259,7 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     log, checkpoints = killed / "metrics.jsonl", killed / "checkpoints"
-    at_step = int(np.random.default_rng().integers(3, 25))
+    at_step = 14  # tests/fuzz kills at others
 
     def reached() -> bool:
         done = [path for path in checkpoints.glob("*") if path.name.isdigit()]

@@ -212,17 +212,12 @@ def _data_check(options: argparse.Namespace) -> int:
 
 
 def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
-    from jaxsr.data import open_benchmark, open_source
-    from jaxsr.data.benchmarks import is_benchmark
+    from jaxsr.data.benchmarks import open_set
     from jaxsr.data.overlap import find_overlaps
 
-    def open_set(name: str):
-        opened = open_benchmark if is_benchmark(name) else open_source
-        return opened(name, data_dir=data_dir)
-
-    searched = open_set(source)
+    searched = open_set(source, data_dir=data_dir)
     others = [
-        searched if name == source else open_set(name)
+        searched if name == source else open_set(name, data_dir=data_dir)
         for name in sets.split(",")
         if name
     ]

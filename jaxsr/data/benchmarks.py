@@ -87,6 +87,14 @@ def is_benchmark(name: str) -> bool:
     return name.lower() in _BY_LOWER_CASE
 
 
+def open_set(
+    name: str, *, data_dir: str | Path | None = None, scale: int | None = None
+) -> Source:
+    """Returns the benchmark set of that name, or else the source (`open_source`)."""
+    opener = open_benchmark if is_benchmark(name) else open_source
+    return opener(name, data_dir=data_dir, scale=scale)
+
+
 def open_benchmark(
     name: str, *, data_dir: str | Path | None = None, scale: int | None = None
 ) -> Source:

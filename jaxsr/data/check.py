@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from jaxsr.data.benchmarks import is_benchmark, open_benchmark, unusual_images
-from jaxsr.data.catalogue import open_source
+from jaxsr.data.benchmarks import is_benchmark, open_set, unusual_images
 from jaxsr.data.pairs import check_sizes
 from jaxsr.data.source import Source
 from jaxsr.errors import InputError
@@ -158,8 +157,7 @@ def check_source(
     Raises:
         InputError: there is no such source, or nothing in it.
     """
-    opener = open_benchmark if is_benchmark(spec) else open_source
-    source = opener(spec, data_dir=data_dir, scale=scale)
+    source = open_set(spec, data_dir=data_dir, scale=scale)
     if scale is not None:
         scales = (scale,)
     else:

@@ -106,8 +106,9 @@ def create_optimizer(
             the Caffe and PyTorch recipes of the field have it; 0 is none.
         clip_norm: gradients are scaled down to this global norm; 0 is no clipping.
         clip_update: each entry of the gradient is clipped to
-            `[-clip_update / rate, clip_update / rate]`, so that no update passes
-            `clip_update` (VDSR, Sec. 3.3); 0 is no clipping.
+            `[-clip_update / rate, clip_update / rate]` (VDSR, Sec. 3.3), before
+            momentum: with one of m a step is at most `clip_update / (1 - m)` at a
+            constant rate; 0 is no clipping.
         layer_rates: regular expression -> factor on the learning rate of those
             parameters whose path ("tail/kernel") it matches in full; the first wins.
         muon_layers: regular expression; kernels larger than one pixel whose path it
