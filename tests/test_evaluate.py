@@ -150,7 +150,7 @@ _BICUBIC = ["--model=bicubic", "--scale=2"]
             ["--model=bycubic", "--scale=2"],
             "unknown model 'bycubic': .* bicubic, .*rcbam",
         ),
-        (["--model=rcbam", "--scale=2"], "no weights of rcbam x2 are published"),
+        (["--model=edsr", "--scale=2"], "no weights of edsr x2 are published"),
         ([*_BICUBIC, "--benchmarks=Set6"], "unknown benchmark 'Set6': .* Set5, Set14"),
         ([*_BICUBIC, "--benchmarks=,"], "no benchmark"),
         ([*_BICUBIC, "--protocol=y"], "unknown protocol 'y': .* rgb, classic"),

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.models import Network, create, fields_of, list_models, name_of, register
 
@@ -358,7 +359,9 @@ def test_network_of_another_package_is_created_by_its_place():
     assert create(name_of(model), **fields_of(model)) == model
 
 
-def test_register_gives_a_network_a_name():
+def test_register_gives_a_network_a_name(monkeypatch):
+    # Tests that run later in this process list the networks.
+    monkeypatch.setattr(models, "_NETWORKS", dict(models._NETWORKS))
     register("tripler_of_tests", Tripler)
     register("tripler_of_tests", PLACE)  # the same again
     model = create("tripler_of_tests", scale=3)
