@@ -46,7 +46,7 @@ def test_cascade_is_one_run_after_the_other():
     four, two = load("rcbam_lite_x4"), load("rcbam_lite_x2")
     twice = two(four(image))
     np.testing.assert_array_equal(load_scaled(8, "rcbam_lite")(image), twice)
-    seven = load_scaled(7)
+    seven = load_scaled(7, "rcbam_lite")
     assert isinstance(seven, Cascade)
     assert seven.output_shape(7, 5) == (49, 35)
     np.testing.assert_array_equal(

@@ -75,6 +75,9 @@ _IN_CALLBACK = """
 import gc, signal, sys, time
 from jaxsr.errors import reports_input_errors
 
+# Other tests of the process may have started JAX, which warns of every fork.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 @reports_input_errors
 def main():
     def callback(phase, info):
