@@ -13,6 +13,9 @@ from jaxsr.imaging import write_image
 
 _ROOT = Path(__file__).parents[1]
 
+# Other tests of the process may have started JAX, which warns of every fork.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 
 def _start(*command) -> subprocess.Popen:
     return subprocess.Popen(
@@ -74,9 +77,6 @@ def test_start_is_interrupted_without_a_traceback(tmp_path, command, after):
 _IN_CALLBACK = """
 import gc, signal, sys, time
 from jaxsr.errors import reports_input_errors
-
-# Other tests of the process may have started JAX, which warns of every fork.
-pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 
 @reports_input_errors
 def main():
