@@ -4,8 +4,8 @@
     python benchmarks/ablation.py rcbam             # the gates of CBAM
     python benchmarks/ablation.py amms --steps=3000 --seeds=0,1
 
-Small networks (32 features, 4 modules of AMMS; rcbam_lite) by the recipe of
-configs/zoo/recipe.py. A row is PSNR on Set5 and on ten held-out images, the mean over
+Small networks (32 features, 4 modules of AMMS; rcbam_lite) by their recipes of
+configs/zoo/. A row is PSNR on Set5 and on ten held-out images, the mean over
 the seeds and, behind it, how far the seeds are apart: a difference between rows that is
 smaller says nothing. Each run has a folder below --runs; the same command goes on with
 what was stopped, and trains no further what has ended.
@@ -16,7 +16,6 @@ caption x2; the numbers fit x2.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +24,12 @@ from typing import Any
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from configs.zoo import recipe
+from configs.zoo import amms, rcbam
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.training import train
+from jaxsr.training.metric_log import read_metrics
 
+_RECIPES = {"amms": amms, "rcbam": rcbam}
 # What a network's rows switch, and the row of each.
 _SWITCHES = {
     "amms": ("non_local", "second_order", "multi_scale"),
@@ -48,11 +49,9 @@ _SETS = ("Set5", "bsds500_test[:10]")
 
 def config_of(network: str, row: Sequence[bool], seed: int, steps: int) -> Any:
     """Returns the config of one run."""
-    config = recipe.begin(
-        network, 2, steps=steps, decay_steps=steps // 4, learning_rate=3e-3
-    )
-    if network == "amms":
-        config.optimizer.muon_layers = r".*conv[1-5]/kernel|body_end/kernel"
+    config = _RECIPES[network].get_config("x2")
+    config.train.steps = steps
+    config.schedule.decay_steps = steps // 4
     config.model.update(_SMALL[network])
     config.model.update(dict(zip(_SWITCHES[network], row, strict=True)))
     marks = "".join("+" if part else "-" for part in row)
@@ -84,11 +83,6 @@ def _table(network: str, results: dict[tuple[bool, ...], list[dict[str, Any]]]) 
     return "\n".join(lines)
 
 
-def _minutes(workdir: Path) -> float:
-    lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return json.loads(lines[-1])["minutes"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("network", choices=tuple(_ROWS))
@@ -106,7 +100,7 @@ def main() -> None:
             numbers = train(config, workdir).numbers
             if not numbers:  # a signal
                 sys.exit(130)
-            numbers["minutes"] = _minutes(workdir)
+            numbers["minutes"] = read_metrics(workdir)[-1]["minutes"]
             results.setdefault(row, []).append(numbers)
             print(_table(options.network, results), flush=True)
 

@@ -12,7 +12,7 @@ from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
-from jaxsr.scoring.picture import most_gained
+from jaxsr.scoring.picture import as_rgb, most_gained
 from jaxsr.scoring.sets import named, open_sets
 
 _GAP, _TEXT = 6, 24
@@ -88,7 +88,7 @@ def _compose(
     columns = -(-len(panels) // 2)
     cell = side + _GAP + _TEXT
     height = 2 * cell - _TEXT - _GAP
-    whole = _rgb(hr)
+    whole = as_rgb(hr)
     whole_width = round(whole.width * height / whole.height)
     canvas = Image.new(
         "RGB",
@@ -108,11 +108,7 @@ def _compose(
         x = whole_width + 2 * _GAP + k % columns * (side + _GAP)
         y = _GAP + k // columns * cell
         # Nearest neighbour shows pixels as they are.
-        panel = _rgb(pixels).resize((side, side), Image.Resampling.NEAREST)
+        panel = as_rgb(pixels).resize((side, side), Image.Resampling.NEAREST)
         canvas.paste(panel, (x, y))
         draw.text((x + side / 2, y + side + 3), label, "black", font, "ma")
     return np.asarray(canvas)
-
-
-def _rgb(image: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.broadcast_to(image, (*image.shape[:2], 3)).copy())

@@ -113,10 +113,14 @@ def _labelled_row(
     font = ImageFont.load_default(size=15)
     for k, (label, crop) in enumerate(crops):
         left = gap + k * (side + gap)
-        panel = Image.fromarray(np.broadcast_to(crop, (*crop.shape[:2], 3)).copy())
         # Nearest neighbour shows pixels as they are.
-        panel = panel.resize((side, side), Image.Resampling.NEAREST)
+        panel = as_rgb(crop).resize((side, side), Image.Resampling.NEAREST)
         canvas.paste(panel, (left, gap))
         text = f"{image}: {label}" if k == 0 else label
         draw.text((left + side / 2, side + gap + 3), text, "black", font, "ma")
     return np.asarray(canvas)
+
+
+def as_rgb(image: np.ndarray) -> Image.Image:
+    """Returns a uint8 picture `[H, W, 1 or 3]` as Pillow's, in colour."""
+    return Image.fromarray(np.broadcast_to(image, (*image.shape[:2], 3)).copy())
