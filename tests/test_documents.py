@@ -1,6 +1,12 @@
-"""Documents: snippets run as they are shown, and files that they name are there."""
+"""Documents: files that they name are there, and the site is built of them.
 
+That what they tell people to type runs is tests/test_snippets.py.
+"""
+
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -11,16 +17,6 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     *(ROOT / "docs").glob("*.md"),
 ]
-
-
-def test_readme_snippet_runs_as_typed():
-    pytest.importorskip("skimage")
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    # 300 x 451 pixels of the full network are a minute of a busy CPU.
-    names: dict = {}
-    exec(snippet.replace("chelsea()", "chelsea()[:24, :32]"), names)
-    assert names["picture"].shape == names["sr"].shape[1:] == (48, 64, 3)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -38,3 +34,29 @@ def test_a_file_of_the_package_is_short():
     files = (ROOT / "jaxsr").rglob("*.py")
     lines = {file: file.read_text(encoding="utf-8").count("\n") for file in files}
     assert not {file.name: n for file, n in lines.items() if n > 300}
+
+
+def test_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    result = subprocess.run(
+        [*command, "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    api = (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
+    assert 'id="jaxsr.loading.load"' in api and "ready to enlarge pictures" in api
+    # Pages ask no other server for fonts or scripts.
+    loaded = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(https?:[^"]+)', api)
+    assert not [url for url in loaded if "stylesheet" in url or url.endswith(".js")]
+
+
+def test_dockerfile_copies_what_is_there_and_sent_to_it():
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = {w for line in lines if line[:5] == "COPY " for w in line.split()[1:-1]}
+    assert not [name for name in copied if not (ROOT / name).exists()]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {line[1:] for line in ignored if line[0] == "!"} == copied

@@ -13,7 +13,11 @@ _CARD = """\
 {parameters:,} parameters: {fields}.{note}
 
 ```python
+import jaxsr
+from skimage.data import chelsea
+
 upscale = jaxsr.load("{network}", scale={scale})
+photo = chelsea()[:64, :96]
 sr = upscale(photo)  # uint8 [H, W, 3] -> uint8 [{scale}H, {scale}W, 3]
 ```
 
@@ -28,7 +32,8 @@ Measured with the file as it is, computing in float32.
 
 {table}
 
-```
+<!-- not run: takes minutes -->
+```bash
 python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 ```
 
@@ -46,7 +51,8 @@ python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 | hardware | {hardware} |
 | versions | {versions} |
 
-```
+<!-- not run: trains for {minutes:.0f} minutes -->
+```bash
 {command}
 ```
 {curve}
