@@ -280,26 +280,29 @@ def test_unknown_key_is_an_error_wherever_it_stands(name):
     section, _, last = name.rpartition(".")
     values = _valid().to_dict()
     if section:
-        values[section] = {**values["train"], last: 1}
+        values[section] = {"steps": 1, last: 1} if section == "train" else {last: 1}
     else:
         values[last] = 1
-    with pytest.raises(InputError, match=": no such key"):
+    with pytest.raises(InputError, match=f"^{name}: no such key"):
         check_config(ConfigDict(values))
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("config.train.eval_evry = 5", "eval_evry: no such key, did you mean train.ev"),
-        ("config.trian = 5", "trian: no such key"),
+        (
+            "config.train.eval_evry = 5",
+            "line 6: eval_evry: no such key, did you mean train.ev",
+        ),
+        ("config.trian = 5", "line 6: trian: no such key"),
         (
             "config.train.update(stepz=5)",
-            "stepz: no such key, did you",
+            "line 6: stepz: no such key, did you mean train.steps",
         ),
-        ("config.train.steps = 0.5", "steps"),
-        ("config.model.depth = 1 // 0", "division"),
-        ("import nonesuch", "nonesuch"),
-        ("return +", ""),
+        ("config.train.steps = 0.5", "line 6: .*field 'steps'.* 0.5 is of"),
+        ("config.model.depth = 1 // 0", "line 6: integer division"),
+        ("import nonesuch", "line 6: No module named 'nonesuch'"),
+        ("return +", r"invalid syntax \(mine.py, line 6\)"),
     ],
 )
 def test_load_config_says_what_is_wrong_in_a_file_and_where(body, message, tmp_path):
@@ -308,7 +311,7 @@ def test_load_config_says_what_is_wrong_in_a_file_and_where(body, message, tmp_p
         "from jaxsr.training import default_config\n\n\ndef get_config(choice=''):\n"
         f"    config = default_config()\n    {body}\n    return config\n"
     )
-    with pytest.raises(InputError, match=rf"mine.py.*line 6.*{message}") as error:
+    with pytest.raises(InputError, match=rf"mine.py.*{message}") as error:
         load_config(str(path))
     assert len(str(error.value).splitlines()) == 1
 

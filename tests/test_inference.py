@@ -11,20 +11,16 @@ import pytest
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxsr.inference import WHOLE_PICTURE_PIXELS, Upscaler, programs
-from jaxsr.models import create
+from jaxsr.models import Network, create
 
 RADIUS = 2  # how far TinyConv looks, in LR pixels
 
 
-class TinyConv(nn.Module):
+class TinyConv(Network):
     """Two convolutions and a pixel shuffle; no global operation, looks 2 pixels far."""
 
-    scale: int
-    channels: int = 3
-    dtype: Any = jnp.float32
-
     @nn.compact
-    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+    def forward(self, lr: jax.Array, *, train: bool) -> jax.Array:
         n, h, w, c = lr.shape
         s = self.scale
         x = nn.relu(nn.Conv(4, (3, 3), dtype=self.dtype, name="head")(lr))
@@ -33,14 +29,10 @@ class TinyConv(nn.Module):
         return x.reshape(n, h * s, w * s, c).astype(jnp.float32)
 
 
-class Pooled(nn.Module):
+class Pooled(Network):
     """Nearest neighbour plus the picture's mean: a global operation."""
 
-    scale: int
-    channels: int = 3
-
-    @nn.compact
-    def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+    def forward(self, lr: jax.Array, *, train: bool) -> jax.Array:
         sr = lr.repeat(self.scale, axis=1).repeat(self.scale, axis=2)
         return sr + lr.mean(axis=(1, 2), keepdims=True)
 
@@ -202,9 +194,9 @@ def test_run_tiled_compiles_once():
     compiled = []
 
     class Counting(TinyConv):
-        def __call__(self, lr: jax.Array, *, train: bool = False) -> jax.Array:
+        def forward(self, lr: jax.Array, *, train: bool) -> jax.Array:
             compiled.append(lr.shape)
-            return super().__call__(lr, train=train)
+            return super().forward(lr, train=train)
 
     model = Counting(2)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))

@@ -244,7 +244,10 @@ def test_every_parameter_gets_a_gradient(name):
     for path, gradient in jax.tree.leaves_with_path(gradients):
         label = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(gradient).all(), label
-        assert np.any(np.asarray(gradient) != 0), label
+        # A softmax takes away what this bias adds to all scores of a query
+        # (tests/layers/test_non_local.py): what is left of it are rounding errors.
+        has_effect = not label.endswith("non_local/phi/bias")
+        assert (np.abs(gradient).max() > 1e-6) == has_effect, label
 
 
 @pytest.mark.parametrize("name", TRAINABLE)

@@ -287,7 +287,7 @@ def test_evaluate_refuses_a_parameter_that_is_not_finite(photos, protocol):
 
 
 def test_score_folders_names_a_missing_folder(photos, tmp_path):
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(InputError, match="nowhere: expected a folder of images"):
         score_folders(tmp_path / "nowhere", photos, scale=2)
 
 

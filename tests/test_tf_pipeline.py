@@ -209,7 +209,7 @@ def test_make_batches_file_damaged_while_streaming(tmp_path):
         threads=1,
     )
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:100])
-    with pytest.raises(InputError, match=r"a\.png"):
+    with pytest.raises(InputError, match=r"a\.png: expected a whole image file"):
         next(batches)
 
 

@@ -149,8 +149,11 @@ def test_check_workdir_change_recipe_is_by_wish_and_on_record(tmp_path):
     check_workdir(tmp_path, config)
     # Another network or other data are not a recipe's change.
     config.train.change_recipe = True
-    config.data.patch_size += 1
-    with pytest.raises(InputError, match="data.patch_size"):
+    size = config.data.patch_size
+    config.data.patch_size = size + 1
+    with pytest.raises(
+        InputError, match=f"data.patch_size={size}, this config has {size + 1}"
+    ):
         check_workdir(tmp_path, config)
 
 

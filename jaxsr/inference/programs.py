@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from jaxsr.layers.canvas import apply_on_canvas
+from jaxsr.models import Network
 
 # A jax.Device, which type checkers take for a variable.
 Device = Any
@@ -76,7 +76,7 @@ class PlacedVariables:
 
 
 def enlarge(
-    model: nn.Module,
+    model: Network,
     variables: PlacedVariables,
     lr: Float[np.ndarray, "h w c"],
     *,
@@ -92,12 +92,11 @@ def enlarge(
             then differs from that of its own shape by the rounding of sums.
     """
     height, width, _ = lr.shape
-    knows_canvases = getattr(model, "knows_canvases", False)
     rows, columns = height, width
-    if few_shapes and knows_canvases:
+    if few_shapes and model.knows_canvases:
         rows, columns = canvas_side(height), canvas_side(width)
     count = max(min(len(variables.devices), rows // _LEAST_ROWS), 1)
-    if knows_canvases:
+    if model.knows_canvases:
         rows = -(-rows // count) * count
     else:
         count = max(d for d in range(1, count + 1) if rows % d == 0)
@@ -127,11 +126,11 @@ def enlarge(
     return sr[: height * scale, : width * scale]
 
 
-def _whole(model: nn.Module, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
+def _whole(model: Network, variables: Mapping[str, Any], lr: jax.Array) -> jax.Array:
     return jnp.asarray(model.apply(variables, lr))
 
 
-def _on_canvas(model: nn.Module, *given: Any) -> jax.Array:
+def _on_canvas(model: Network, *given: Any) -> jax.Array:
     return jnp.asarray(apply_on_canvas(model, *given))
 
 

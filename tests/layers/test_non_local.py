@@ -152,6 +152,24 @@ def test_non_local_equals_reference(pool, scaled):
     )
 
 
+@pytest.mark.parametrize("pool", ["none", "before", "after"])
+def test_non_local_bias_of_phi_has_no_effect(pool):
+    """It adds the same to all scores of a query; the softmax takes that away."""
+    x = jax.random.normal(jax.random.key(0), (1, 7, 6, 8))
+    block = NonLocal(4, pool=pool)
+    params = _noisy(jax.jit(block.init)(jax.random.key(1), x))["params"]
+
+    def mixed(name):
+        bias = params[name]["bias"] + jnp.arange(1.0, 5.0)
+        moved = {**params, name: {**params[name], "bias": bias}}
+        return block.apply({"params": moved}, x) - x
+
+    plain = block.apply({"params": params}, x) - x
+    np.testing.assert_allclose(mixed("phi"), plain, atol=1e-6)
+    for name in ("theta", "g"):
+        assert np.abs(mixed(name) - plain).max() > 1e-3, name
+
+
 # Four equal quarters, which go as one batch, and four unequal ones.
 @pytest.mark.parametrize("shape", [(8, 6), (9, 7)])
 def test_non_local_region_sees_only_itself(shape):
