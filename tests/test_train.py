@@ -174,6 +174,13 @@ def test_train_refuses_a_workdir_of_another_config(photos, tmp_path):
         train(config, tmp_path / "run")
 
 
+def test_a_run_is_loaded_without_a_word_of_orbax(photos, tmp_path, caplog):
+    train(_config(photos, steps=1), tmp_path / "run")
+    caplog.set_level(logging.WARNING, logger="absl")
+    load_run(tmp_path / "run")
+    assert [record.message for record in caplog.records if record.name == "absl"] == []
+
+
 def test_train_refuses_a_workdir_in_which_another_run_trains(photos, tmp_path):
     train(_config(photos, steps=1), tmp_path / "run")
     with (

@@ -1,6 +1,8 @@
 """A run's network and weights, from its folder."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from etils import epath
@@ -38,7 +40,7 @@ def load_run(
         raise InputError(f"{workdir}: no run of jaxsr here (no config.json)")
     config = ConfigDict(read_config(workdir / "config.json"))
     model = create_model(config)
-    with Checkpoints(workdir, read_only=True) as checkpoints:
+    with _only_errors_of_orbax(), Checkpoints(workdir, read_only=True) as checkpoints:
         steps = checkpoints.steps()
         if not steps:
             raise InputError(f"{workdir}: the run has no checkpoint yet")
@@ -72,6 +74,18 @@ def load_run(
                 continue
             break
         return config, model, variables, chosen
+
+
+@contextlib.contextmanager
+def _only_errors_of_orbax() -> Iterator[None]:
+    """Leaves out that orbax warns of a folder which it is only to read, as it is."""
+    absl = logging.getLogger("absl")
+    before = absl.level
+    absl.setLevel(max(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        absl.setLevel(before)
 
 
 def _step_number(step: str | int) -> int:
