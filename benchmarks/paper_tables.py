@@ -124,9 +124,15 @@ def _training(entries: list[zoo.Entry]) -> str:
     return "\n".join(rows)
 
 
+def _entries() -> list[zoo.Entry]:
+    """Returns what is published for the papers' own kind of LR images."""
+    entries = zoo.read_manifest()
+    return [entry for entry in entries if zoo.degradation_of(entry) == "bicubic"]
+
+
 def make() -> str:
     """Returns the part of docs/results.md that this program makes, Markdown."""
-    entries = zoo.read_manifest()
+    entries = _entries()
     parts = [
         _table(scale, [e for e in entries if e["scale"] == scale])
         for scale in (2, 3, 4)
@@ -160,7 +166,7 @@ def _shown(title: str, picture: Path) -> str:
 
 
 def _draw(data_dir: str | None) -> None:
-    entries = zoo.read_manifest()
+    entries = _entries()
     for entry in entries:
         upscaler = load(entry["network"], scale=entry["scale"])
         picture = comparison_picture(
@@ -220,7 +226,7 @@ def _draw_cost(scale: int, entries: list[zoo.Entry]) -> None:
 def _time() -> None:
     """Times every published network once for its kind of picture; writes the file."""
     seconds = {}
-    for entry in zoo.read_manifest():
+    for entry in _entries():
         scale = entry["scale"]
         upscaler = load(entry["network"], scale=scale)
         shape = (OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale), 3)

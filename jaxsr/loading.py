@@ -85,6 +85,7 @@ def load_scaled(
     spec: str | Path | None = None,
     *,
     network: str | None = None,
+    degradation: str = "bicubic",
     **settings: Any,
 ) -> Upscaler | Cascade:
     """Returns what enlarges by any scale above 1, with published networks.
@@ -98,6 +99,8 @@ def load_scaled(
             the top of the module), which then is to be no smaller; None takes the best
             network at each scale.
         network: see `load_weights`.
+        degradation: of the pictures, without a spec: "bicubic", or "photo", which takes
+            networks that also undo blur and JPEG; after one the picture is clean.
         settings: see `load`.
 
     Raises:
@@ -108,20 +111,21 @@ def load_scaled(
     published = {
         entry["scale"]
         for entry in zoo.read_manifest()
-        if name in (None, entry["network"])
+        if name == zoo.name_of(entry)
+        or (name is None and zoo.degradation_of(entry) == degradation)
     }
     if name == "bicubic":
         published = {math.ceil(factor)}
     if not published or factor in published | {1}:
         # One network, which has to be of this scale if that is a whole number.
         whole = int(factor) if factor.denominator == 1 else None
-        given = best_published(int(factor)) if spec is None else spec
+        given = best_published(int(factor), degradation) if spec is None else spec
         upscaler = load(given, scale=whole, network=network, **settings)
         return upscaler if upscaler.scale == factor else Cascade([upscaler], factor)
-    stages = [
-        load(name or best_published(stage), scale=stage, network=network, **settings)
-        for stage in choose_stages(factor, published)
-    ]
+    stages = []
+    for stage in choose_stages(factor, published):
+        given = name or best_published(stage, "bicubic" if stages else degradation)
+        stages.append(load(given, scale=stage, network=network, **settings))
     return Cascade(stages, factor)
 
 
@@ -191,20 +195,24 @@ def load_initial_weights(source: str, model: Network) -> dict[str, Any]:
     return dict(weights.variables)
 
 
-def best_published(scale: int) -> str:
+def best_published(scale: int, degradation: str = "bicubic") -> str:
     """Returns the spec of the published weights with the highest PSNR at a scale.
+
+    Args:
+        degradation: of the pictures that they are for, "bicubic" or "photo".
 
     Raises:
         InputError: none are published for it.
     """
-    best = zoo.best_entry(scale, zoo.read_manifest())
+    best = zoo.best_entry(scale, zoo.read_manifest(), degradation)
     if best is None:
         models.create("bicubic", scale=scale)  # raises where it is no scale
+        kind = "" if degradation == "bicubic" else f" for LR like {degradation}s"
         raise InputError(
-            f"no network is published for x{scale}: name one (bicubic_x{scale}), a "
-            "run's folder or a weights file"
+            f"no network{kind} is published for x{scale}: name one "
+            f"(bicubic_x{scale}), a run's folder or a weights file"
         )
-    return f"{best['network']}_x{scale}"
+    return f"{zoo.name_of(best)}_x{scale}"
 
 
 def _open_named(spec: str, scale: int | None) -> Weights | None:
@@ -213,7 +221,7 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
     if match := re.fullmatch(r"(\w+)_x(\d+)", spec):
         name, named = match[1], int(match[2])
     entries = zoo.read_manifest()
-    known = {entry["network"] for entry in entries}
+    known = {zoo.name_of(entry) for entry in entries}
     if name not in known.union(models.list_models()):
         if scale is not None and name.isidentifier() and not Path(spec).exists():
             models.create(name, scale=scale)  # says which names there are
@@ -222,9 +230,10 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
         raise InputError(f"{spec}: which scale? e.g. {spec}_x2, or {spec} and scale 2")
     if scale not in (None, named):
         raise InputError(f"{spec}: expected x{scale}, got x{named}")
-    model = models.create(name, scale=named)
-    if not abstract_variables(model).get("params"):
-        return Weights.of(model, {})
+    if name in models.list_models():
+        model = models.create(name, scale=named)
+        if not abstract_variables(model).get("params"):
+            return Weights.of(model, {})
     path = zoo.weights_file(zoo.find_entry(name, named, entries))
     return read_weights(path)
 
@@ -280,6 +289,6 @@ def _called(spec: str, weights: Weights) -> str:
 
 def _published() -> str:
     names: Sequence[str] = [
-        f"{entry['network']}_x{entry['scale']}" for entry in zoo.read_manifest()
+        f"{zoo.name_of(entry)}_x{entry['scale']}" for entry in zoo.read_manifest()
     ]
     return ", ".join(names)

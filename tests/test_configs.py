@@ -34,6 +34,7 @@ from jaxsr.training.optimizer import create_optimizer, create_schedule
 from jaxsr.training.pipelines import open_pipeline
 from jaxsr.training.state import create_state
 from jaxsr.training.step import make_step, map_step
+from jaxsr.weights import zoo
 from tests.test_networks import NETWORKS
 from tools.train_zoo import RECIPES
 
@@ -65,7 +66,13 @@ def test_config_names_network_scale_and_keys_that_exist(name, scale, recipe):
 def test_zoo_config_names_network_scale_and_keys_that_exist(recipe):
     name, _, choice = recipe.partition(":")
     config = _load(f"zoo.{name}", choice)
-    assert (config.model.name, f"x{config.model.scale}") == (name, choice)
+    weights = zoo.name_of(
+        {
+            "network": config.model.name,
+            "training": {"degradation": config.data.degradation},
+        }
+    )
+    assert (weights, f"x{config.model.scale}") == (name, choice)
     # What is decided on must not be what is learned from, nor a set that is reported.
     assert config.data.train.endswith("+bsds500_test[10:]")
     assert "bsds500_test[:10]" in config.eval.benchmarks

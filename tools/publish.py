@@ -28,12 +28,16 @@ from jaxsr.training.progress import messages
 from jaxsr.training.saved_run import load_run
 from jaxsr.weights import Weights
 from jaxsr.weights.cards import card_name, list_entries, model_card
-from jaxsr.weights.zoo import Entry, read_manifest, sha256
+from jaxsr.weights.zoo import Entry, name_of, read_manifest, sha256
 
 ROOT = Path(__file__).parents[1]
 """The checkout, where the manifest and the cards lie."""
 
-BENCHMARKS = ("Set5", "Set14", "BSD100")
+BENCHMARKS = {
+    "bicubic": ("Set5", "Set14", "BSD100"),
+    "photo": ("Set5-photo", "Set14-photo", "BSD100-photo", "Set5", "Set14", "BSD100"),
+}
+"""By the LR images of the training; the first set ranks networks of one scale."""
 
 MOST_PACKAGED_BYTES = 60 * 2**20
 """All files that come with jaxsr are smaller than this together."""
@@ -57,7 +61,7 @@ def publish(
     root: Path = ROOT,
     folder: Path | None = None,
     data_dir: str | Path | None = None,
-    benchmarks: Sequence[str] = BENCHMARKS,
+    benchmarks: Sequence[str] | None = None,
     allow_worse: bool = False,
 ) -> Entry:
     """Writes a finished run's weights, manifest entry and card; returns the entry.
@@ -74,7 +78,7 @@ def publish(
         root: the checkout of jaxsr.
         folder: put file, manifest and card there, instead of into the checkout.
         data_dir: where the benchmark sets are; by default $JAXSR_DATA_DIR.
-        benchmarks: the sets; the first ranks networks of one scale.
+        benchmarks: the sets, by default `BENCHMARKS`.
         allow_worse: publish also what is no better than bicubic, or than the entry that
             it replaces.
 
@@ -95,6 +99,7 @@ def publish(
         raise InputError(f"precision: expected float16 or float32, got {precision!r}")
     config, model, variables, step = load_run(workdir)
     training = _training_record(workdir, config.to_dict(), step)
+    benchmarks = benchmarks or BENCHMARKS[training["degradation"]]
     network, fields = config.model.name, fields_of(model)
     scale = fields["scale"]
 
@@ -128,9 +133,10 @@ def publish(
                 "publish in float32"
             )
     bicubic = measure("bicubic", {})
+    name = name_of({"network": network, "training": training})
     if not allow_worse:
-        _check_better(f"{network}_x{scale}", scores, bicubic, _entries(folder))
-    file = f"{network.replace(':', '.')}_x{scale}.safetensors"
+        _check_better(f"{name}_x{scale}", scores, bicubic, _entries(folder))
+    file = f"{name.replace(':', '.')}_x{scale}.safetensors"
     entry = {
         "network": network,
         "scale": scale,
@@ -169,7 +175,7 @@ def _check_better(
     rivals = {"bicubic": bicubic} | {
         f"the published {name}": entry["benchmarks"]
         for entry in entries
-        if f"{entry['network']}_x{entry['scale']}" == name
+        if f"{name_of(entry)}_x{entry['scale']}" == name
         and first in entry["benchmarks"]
     }
     for rival, their in rivals.items():
@@ -208,6 +214,7 @@ def _training_record(
         "config": config["name"],
         "init_from": config["train"].get("init_from"),
         "data": config["data"]["train"],
+        "degradation": config["data"]["degradation"],
         "images": result["training_images"],
         "patch_size": config["data"]["patch_size"],
         "batch_size": config["data"]["batch_size"],
@@ -235,9 +242,12 @@ def _without_places(command: str) -> str:
 
 def _write_entry(entry: Entry, folder: Path, cards: Path) -> None:
     """Writes manifest and card, the manifest last."""
-    key = (entry["network"], entry["scale"])
-    others = [e for e in _entries(folder) if (e["network"], e["scale"]) != key]
-    entries = sorted([*others, entry], key=lambda e: (e["network"], e["scale"]))
+
+    def key(entry: Entry) -> tuple[str, int]:
+        return name_of(entry), entry["scale"]
+
+    others = [e for e in _entries(folder) if key(e) != key(entry)]
+    entries = sorted([*others, entry], key=key)
     total = sum(e["bytes"] for e in entries if not e["url"])
     if total > MOST_PACKAGED_BYTES:
         raise InputError(

@@ -45,7 +45,7 @@ RECIPES = tuple(
         *("vdsr", "lapsrn", "memnet", "edsr_baseline"),
     )
     for scale in (2, 3, 4)
-)
+) + ("rcbam_lite_photo:x2", "rcbam_lite_photo:x4")
 """All of them, in the order of training: x2 first, from which the others start."""
 
 

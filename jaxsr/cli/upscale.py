@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "another project's too; or a network's name beside --scale; default: the best "
         "published one",
     )
+    parser.add_argument(
+        "--for",
+        dest="made_for",
+        choices=("clean", "photo"),
+        help="what the pictures are: clean (the default), such as renderings and what "
+        "was made smaller, or photos, a little blurred and saved as JPEG; chooses "
+        "among the published networks",
+    )
     trained = parser.add_mutually_exclusive_group()
     trained.add_argument("--weights", metavar="FILE", help="as --model")
     trained.add_argument("--workdir", metavar="RUN", help="as --model")
@@ -287,8 +295,16 @@ def _upscaler(options: argparse.Namespace):
         "self_ensemble": options.self_ensemble,
         "network": options.model if given else None,
     }
+    if options.made_for and (given or options.model):
+        raise InputError(
+            f"--for: chooses a published network, expected no "
+            f"{given or options.model} beside it"
+        )
     if options.scale is not None:
-        return load_scaled(options.scale, given or options.model, **settings)
+        degradation = "photo" if options.made_for == "photo" else "bicubic"
+        return load_scaled(
+            options.scale, given or options.model, degradation=degradation, **settings
+        )
     if not (given or options.model):
         raise InputError("pass --scale, e.g. --scale 2, or --model, e.g. rcbam_lite_x2")
     return load(given or options.model, **settings)

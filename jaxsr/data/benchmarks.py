@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsr.data.catalogue import find_folder, is_source, open_folder, open_source
+from jaxsr.data.photo_set import SUFFIX, PhotoSet
 from jaxsr.data.source import FolderSource, Source
 from jaxsr.errors import InputError
 
@@ -84,7 +85,7 @@ def pixel_digest(image: np.ndarray) -> str:
 
 def is_benchmark(name: str) -> bool:
     """Returns whether a published benchmark set has that name, in any case."""
-    return name.lower() in _BY_LOWER_CASE
+    return name.lower().removesuffix(SUFFIX) in _BY_LOWER_CASE
 
 
 def open_set(
@@ -103,7 +104,8 @@ def open_benchmark(
     Args:
         name: "Set5", "Set14", "BSD100", "Urban100" in any case, "sample" (two photos
             that the source "sample" leaves out), "folder:PATH", or training images
-            that a run holds out, such as "bsd200[:10]".
+            that a run holds out, such as "bsd200[:10]"; each also with "-photo" at its
+            end, which blurs and compresses its LR images (`jaxsr.data.photo_set`).
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
         scale: see `open_source`.
 
@@ -113,6 +115,9 @@ def open_benchmark(
     """
     if name.startswith("folder:"):
         return open_folder(name)
+    if name.endswith(SUFFIX):
+        whole = name.removesuffix(SUFFIX)
+        return PhotoSet(open_benchmark(whole, data_dir=data_dir, scale=scale))
     if name == "sample":
         source = open_source("sample-eval")
         source.name = name
@@ -122,7 +127,8 @@ def open_benchmark(
     if not is_benchmark(name):
         raise InputError(
             f"unknown benchmark {name!r}: expected {', '.join(_SETS)}, sample, "
-            f"folder:PATH or training images that were held out, as bsd200[:10]"
+            "folder:PATH or training images that were held out, as bsd200[:10]; or "
+            f"one of them with {SUFFIX} at its end"
         )
     title = _BY_LOWER_CASE[name.lower()]
     known = _SETS[title]

@@ -23,6 +23,8 @@ class Source(abc.ABC):
     """A numbered set of HR images, some with LR images beside them."""
 
     name: str
+    # Whether a network is scored from `lr`, instead of from the protocol's bicubic.
+    scored_from_own_lr = False
 
     @abc.abstractmethod
     def __len__(self) -> int: ...

@@ -13,7 +13,7 @@ from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
 from jaxsr.scoring.picture import as_rgb, most_gained
-from jaxsr.scoring.sets import named, open_sets
+from jaxsr.scoring.sets import lr_image, named, open_sets
 
 _GAP, _TEXT = 6, 24
 
@@ -58,11 +58,12 @@ def methods_picture(
         )
     rules = get_protocol("rgb")
     hr = crop_to_multiple(source.hr(names.index(image)), scale)
-    bicubic = imresize(rules.degrade(hr, scale), scale)
+    lr = lr_image(source, names.index(image), scale, rules)
+    bicubic = imresize(lr, scale)
     results = {"HR": hr, "bicubic": bicubic}
     for name, upscaler in methods.items():
         with named(f"{set_name} {image}, {name}"):
-            sr = super_resolve(upscaler, rules, hr, run=upscaler.run)[0]
+            sr = super_resolve(upscaler, lr, run=upscaler.run)[0]
         results[name] = to_uint8(sr)
     crop = min(crop, *hr.shape[:2])
     top, left = most_gained(

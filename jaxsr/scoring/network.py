@@ -19,9 +19,9 @@ from jaxsr.imaging import imresize, write_image
 from jaxsr.inference import Device, Upscaler
 from jaxsr.models.bicubic import Bicubic
 from jaxsr.models.variables import check_finite, weights_hash
-from jaxsr.protocols import Protocol, get_protocol, to_uint8
+from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.result import Result, hardware, set_entry, versions
-from jaxsr.scoring.sets import named, open_sets
+from jaxsr.scoring.sets import lr_image, named, open_sets
 
 
 def evaluate(
@@ -42,8 +42,7 @@ def evaluate(
     many there are. Several processes (see `jaxsr.processes`) all call this, share the
     pictures out and return the same result.
 
-    The LR images are always made from the HR as the protocol says, also where a set
-    ships some, so that a number depends on nothing but the HR files.
+    Where LR images come from says `jaxsr.scoring.sets.lr_image`.
 
     Args:
         upscaler: the network with its parameters.
@@ -76,7 +75,10 @@ def evaluate(
         set_name, i = job
         image, hr = sources[set_name].image_name(i), sources[set_name].hr(i)
         with named(f"{set_name} {image}"):
-            sr, tiled = super_resolve(upscaler, rules, hr, run=run)
+            lr = lr_image(
+                sources[set_name], i, scale, rules, channels=upscaler.channels
+            )
+            sr, tiled = super_resolve(upscaler, lr, run=run)
             scores = rules.score(sr, hr, scale, luma=sr.shape[2] < hr.shape[2])
         if save_images is not None:
             target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
@@ -172,17 +174,16 @@ def _on_any_device(
 
 def super_resolve(
     upscaler: Upscaler,
-    rules: Protocol,
-    hr: np.ndarray,
+    lr: np.ndarray,
     *,
     run: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, bool]:
     """Returns the SR image, uint8 or unclipped floats, and whether it was tiled.
 
     Args:
+        lr: see `jaxsr.scoring.sets.lr_image`.
         run: does what `upscaler.run` does.
     """
-    lr = rules.degrade(hr, upscaler.scale, channels=upscaler.channels)
     if isinstance(upscaler.model, Bicubic):
         # The tables' bicubic row is MATLAB's imresize of the LR image itself, which on
         # uint8 rounds between its two passes: 0.005 dB less than one rounding at the

@@ -11,7 +11,7 @@ from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
-from jaxsr.scoring.sets import named, open_sets
+from jaxsr.scoring.sets import lr_image, named, open_sets
 
 
 def comparison_picture(
@@ -46,20 +46,20 @@ def comparison_picture(
     for i in range(min(rows, len(source))):
         image = source.image_name(i)
         with named(f"{set_name} {image}"):
-            crops = _comparison_crops(upscaler, source.hr(i), crop, name)
+            crops = _comparison_crops(upscaler, source, i, crop, name)
         strips.append(_labelled_row(image, crops, crop * zoom))
     return np.concatenate(strips)
 
 
 def _comparison_crops(
-    upscaler: Upscaler, hr: np.ndarray, crop: int, name: str
+    upscaler: Upscaler, source: Source, index: int, crop: int, name: str
 ) -> list[tuple[str, np.ndarray]]:
     """Returns the labels and crops of LR, bicubic, SR and HR, uint8."""
     scale, rules = upscaler.scale, get_protocol("rgb")
-    hr = crop_to_multiple(hr, scale)
-    lr = rules.degrade(hr, scale)
+    hr = crop_to_multiple(source.hr(index), scale)
+    lr = lr_image(source, index, scale, rules)
     bicubic = imresize(lr, scale)
-    sr = to_uint8(super_resolve(upscaler, rules, hr, run=upscaler.run)[0])
+    sr = to_uint8(super_resolve(upscaler, lr, run=upscaler.run)[0])
     crop = min(crop, *hr.shape[:2]) // scale * scale
     top, left = most_gained(
         rules.luma(hr), rules.luma(bicubic), rules.luma(sr), crop, scale

@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from jaxsr.data import Source, open_benchmark
 from jaxsr.errors import InputError
+from jaxsr.protocols import Protocol
 
 # Folders named so are not the name of a set; the one above them is.
 SCALE_FOLDERS = r"x\d+|\d+x|image_SRF_\d+"
@@ -36,6 +39,28 @@ def open_sets(
     if not sources:
         raise InputError("no benchmark to evaluate on, expected at least one")
     return sources
+
+
+def lr_image(
+    source: Source, index: int, scale: int, rules: Protocol, *, channels: int = 3
+) -> np.ndarray:
+    """Returns the LR image that a network of so many channels starts from.
+
+    It is made from the HR as the protocol says, also where a set ships some, so that a
+    number depends on nothing but the HR files; sets that are about other LR images than
+    bicubic ones have their own.
+
+    Raises:
+        InputError: a set with LR images of its own, and another protocol than "rgb".
+    """
+    if not source.scored_from_own_lr:
+        return rules.degrade(source.hr(index), scale, channels=channels)
+    lr = source.lr(index, scale)
+    if rules.name != "rgb" or lr is None:
+        raise InputError(
+            f"expected protocol rgb, whose LR images are uint8, got {rules.name}"
+        )
+    return lr
 
 
 def folder_name(folder: str | Path, uninformative: str) -> str:

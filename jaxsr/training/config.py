@@ -118,6 +118,9 @@ KEYS: dict[str, Key] = {
     "data.train": _text("div2k", "sources, several joined by one +", _SOURCES),
     # Folder of data sets; None is the environment variable JAXSR_DATA_DIR.
     "data.data_dir": _text(None, "a folder"),
+    # What LR images are: the source's own, else MATLAB's bicubic of the HR; or those of
+    # jaxsr.data.photo, blurred, noisy and compressed anew in each step.
+    "data.degradation": _one_of("bicubic", "photo"),
     # Batches: arguments of jaxsr.training.pipelines.open_pipeline.
     # "tfdata" cuts patches on the host; "device" on the accelerator, and needs no
     # TensorFlow; "auto" takes the accelerator if there is one and all images fit.

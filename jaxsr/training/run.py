@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +11,8 @@ from etils import epath
 
 from jaxsr import models, processes
 from jaxsr.data import Source, open_benchmark, open_source
+from jaxsr.data.photo import MARGIN as PHOTO_MARGIN
+from jaxsr.data.photo import photo_batch
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
 from jaxsr.models import Network
@@ -30,7 +33,7 @@ from jaxsr.training.profile import profiled
 from jaxsr.training.progress import messages
 from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state, start_from
-from jaxsr.training.step import make_step
+from jaxsr.training.step import degrade_first, make_step
 from jaxsr.training.training_images import record_images
 from jaxsr.training.workdir import (
     Workdir,
@@ -127,6 +130,12 @@ def _train(
         ema_decay=config.train.ema_decay,
         supervision_weight=config.train.supervision_weight,
     )
+    patch_size, lr_origin = config.data.patch_size, None
+    if config.data.degradation == "photo":
+        degrade = partial(photo_batch, scale=config.model.scale, seed=config.seed)
+        step = degrade_first(step, degrade)
+        patch_size += 2 * PHOTO_MARGIN
+        lr_origin = "made from HR in each step (data.degradation=photo)"
     # Opened at the run's scale: some sets are published once for each.
     at_hand = {"data_dir": config.data.data_dir, "scale": config.model.scale}
     source = source or open_source(config.data.train, **at_hand)
@@ -135,7 +144,8 @@ def _train(
     get_protocol(config.eval.protocol)
     for name in benchmark_names(config):
         open_benchmark(name, **at_hand)
-    _log.info("LR images of %s: %s", source.name, source.lr_origin(config.model.scale))
+    lr_origin = lr_origin or source.lr_origin(config.model.scale)
+    _log.info("LR images of %s: %s", source.name, lr_origin)
 
     check_shared(workdir)
     with contextlib.ExitStack() as resources:
@@ -157,6 +167,7 @@ def _train(
             step,
             source,
             **_batch_options(config),
+            patch_size=patch_size,
             mesh=mesh,
             scale=config.model.scale,
             channels=model.channels,
@@ -253,7 +264,8 @@ def _start(config: Config, model: Network, state: TrainState) -> TrainState:
 
 def _batch_options(config: Config) -> dict[str, Any]:
     options = config.data.to_dict()
-    for key in ("train", "data_dir"):  # said by the source
+    # Said by the source and the step.
+    for key in ("train", "data_dir", "degradation", "patch_size"):
         del options[key]
     return options
 

@@ -31,6 +31,8 @@ Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 # `draw(images, step, rows)` returns those rows of the batch of that step.
 Draw = Callable[[Any, jax.Array, jax.Array], Batch]
+# `degrade(hr, step, rows)` makes LR of those rows of the batch of that step.
+Degrade = Callable[[jax.Array, jax.Array, jax.Array], Batch]
 
 _REPLICATED, _SPLIT = PartitionSpec(), PartitionSpec(DATA_AXIS)
 
@@ -104,6 +106,22 @@ def make_step(
         ), metrics
 
     return step
+
+
+def degrade_first(step: Step, degrade: Degrade) -> Step:
+    """Returns the step on LR patches that it makes from the batch's HR patches.
+
+    Args:
+        degrade: such as `jaxsr.data.photo.photo_batch`.
+    """
+
+    def degraded_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        hr = batch["hr"]
+        # Of the whole batch, so that it does not depend on how many devices share it.
+        rows = jax.lax.axis_index(DATA_AXIS) * len(hr) + jnp.arange(len(hr))
+        return step(state, degrade(hr, state.step, rows))
+
+    return degraded_step
 
 
 def map_step(step: Step, *, mesh: Mesh) -> Step:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxsr.protocols import get_protocol
+from jaxsr.weights.zoo import degradation_of, name_of
 
 _MOST_ROWS = 10
 
@@ -16,7 +17,7 @@ _CARD = """\
 import jaxsr
 from skimage.data import chelsea
 
-upscale = jaxsr.load("{network}", scale={scale})
+upscale = jaxsr.load("{name}", scale={scale})
 photo = chelsea()[:64, :96]
 sr = upscale(photo)  # uint8 [H, W, 3] -> uint8 [{scale}H, {scale}W, 3]
 ```
@@ -34,7 +35,7 @@ Measured with the file as it is, computing in float32.
 
 <!-- not run: takes minutes -->
 ```bash
-python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
+python evaluate.py --model={name} --scale={scale} --benchmarks={sets}
 ```
 
 ## How it was trained
@@ -42,7 +43,7 @@ python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 | | |
 |---|---|
 | images | `{data}`, {images:,} |
-| LR | MATLAB's bicubic of the HR |
+| LR | {lr} |
 | patches | {patch_size}x{patch_size} LR pixels, {batch_size} in a batch |
 | loss | {loss} |
 | started from | {start} |
@@ -58,8 +59,7 @@ python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 {curve}
 ## Limits
 
-- It learned to undo one thing: MATLAB's bicubic, without noise. Noise, blur and the
-  blocks of JPEG in a photo are enlarged with it.
+- {limit}
 - It was trained for PSNR. Where an LR picture does not tell, it gives the mean of what
   could be there: fine texture comes out smooth, and nothing is invented.
 - It enlarges by {scale} and nothing else. Text, faces and medical or satellite pictures
@@ -69,9 +69,24 @@ python evaluate.py --model={network} --scale={scale} --benchmarks={sets}
 """
 
 
+_LR = {
+    "bicubic": "MATLAB's bicubic of the HR",
+    "photo": "blurred, shrunk, noisy and JPEG-compressed HR, see `jaxsr.data.photo`",
+}
+_LIMITS = {
+    "bicubic": """\
+It learned to undo one thing: MATLAB's bicubic, without noise. Noise, blur and the
+  blocks of JPEG in a photo are enlarged with it.""",
+    "photo": """\
+It learned to undo a little blur, little noise and JPEG from quality 30 on. On clean
+  pictures it is worse than the network trained for them, see above; strong noise, blur
+  by motion and pictures that were sharpened or enlarged before are beyond it.""",
+}
+
+
 def card_name(entry: Mapping[str, Any]) -> str:
     """Returns the file name of an entry's card."""
-    return f"{entry['network']}_x{entry['scale']}.md"
+    return f"{name_of(entry)}_x{entry['scale']}.md"
 
 
 def model_card(entry: Mapping[str, Any]) -> str:
@@ -79,14 +94,17 @@ def model_card(entry: Mapping[str, Any]) -> str:
     training = entry["training"]
     cost = entry["precision_cost"]
     return _CARD.format(
-        **{key: entry[key] for key in ("network", "scale", "parameters", "licence")},
+        **{key: entry[key] for key in ("scale", "parameters", "licence")},
+        name=name_of(entry),
+        lr=_LR[degradation_of(entry)],
+        limit=_LIMITS[degradation_of(entry)],
         **{key: entry[key] for key in ("file", "sha256", "precision", "protocol")},
         **{
             key: training[key]
             for key in ("data", "images", "patch_size", "batch_size", "loss")
         },
         **{key: training[key] for key in ("steps", "minutes", "command")},
-        title=f"{entry['network']} x{entry['scale']}",
+        title=f"{name_of(entry)} x{entry['scale']}",
         fields=", ".join(
             f"{name} {value}"
             for name, value in entry["fields"].items()
@@ -116,14 +134,14 @@ def describe_hardware(hardware: Mapping[str, Any]) -> str:
 def list_entries(entries: Sequence[Mapping[str, Any]]) -> str:
     """Returns the zoo as a table of plain text: what there is, its size and PSNR."""
     sets = list(dict.fromkeys(s for entry in entries for s in entry["benchmarks"]))
-    head = f"{'network':<16}{'scale':>6}{'parameters':>13}{'kB':>8}"
-    lines = [head + "".join(f"{name:>9}" for name in sets)]
+    head = f"{'weights':<18}{'scale':>6}{'parameters':>13}{'kB':>8}"
+    lines = [head + "".join(f"{name:>14}" for name in sets)]
     for entry in entries:
-        line = f"{entry['network']:<16}{'x' + str(entry['scale']):>6}"
+        line = f"{name_of(entry):<18}{'x' + str(entry['scale']):>6}"
         line += f"{entry['parameters']:>13,}{round(entry['bytes'] / 1000):>8,}"
         for name in sets:
             scores = entry["benchmarks"].get(name)
-            line += f"{scores['psnr']:>9.2f}" if scores else f"{'-':>9}"
+            line += f"{scores['psnr']:>14.2f}" if scores else f"{'-':>14}"
         lines.append(line)
     return "\n".join(lines)
 

@@ -10,7 +10,8 @@ the model cards; nobody edits it. An entry:
      "sha256": "...", "precision": "float16", "precision_cost": 0.0004, "url": null,
      "licence": "Apache-2.0", "note": "",
      "training": {"command": "python train.py ...", "config": "...", "init_from": null,
-                  "data": "t91+bsd200", "images": 291, "batch_size": 16,
+                  "data": "t91+bsd200", "degradation": "bicubic",
+                  "images": 291, "batch_size": 16,
                   "patch_size": 48, "steps": 100000, "minutes": 35.2,
                   "curve": [[500, 6.9, 37.19], ...], "curve_of": "Set5",
                   "hardware": {...}, "versions": {...}},
@@ -21,12 +22,13 @@ the model cards; nobody edits it. An entry:
 the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
 where they are fetched from. `minutes` are of wall time, evaluations included. `curve`
 is step, minutes and PSNR in dB on the set `curve_of`, on the way. `bicubic` is bicubic
-interpolation under the same protocol.
+interpolation under the same protocol. Weights for other LR images than bicubic ones say
+so in their name, `rcbam_lite_photo`; older entries have no `degradation`.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,28 +45,53 @@ def read_manifest(folder: Path = FOLDER) -> list[Entry]:
     return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
 
 
+def degradation_of(entry: Mapping[str, Any]) -> str:
+    """Returns what made the LR images of the training, "bicubic" or "photo"."""
+    return entry["training"].get("degradation", "bicubic")
+
+
+def name_of(entry: Mapping[str, Any]) -> str:
+    """Returns the name of published weights: the network's, "rcbam_lite_photo"."""
+    degradation = degradation_of(entry)
+    return entry["network"] + ("" if degradation == "bicubic" else f"_{degradation}")
+
+
 def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
-    """Returns the entry of a network at a scale.
+    """Returns the entry of that name at a scale.
 
     Raises:
         InputError: there is none; the message says what there is.
     """
     for entry in entries:
-        if (entry["network"], entry["scale"]) == (name, scale):
+        if (name_of(entry), entry["scale"]) == (name, scale):
             return entry
-    there = ", ".join(f"{e['network']} x{e['scale']}" for e in entries) or "none yet"
+    there = ", ".join(f"{name_of(e)} x{e['scale']}" for e in entries) or "none yet"
     raise InputError(
         f"no weights of {name} x{scale} are published; published are: {there}. Train "
         f"it and give the run's folder, or give a weights file"
     )
 
 
-def best_entry(scale: int, entries: Sequence[Entry]) -> Entry | None:
-    """Returns the entry with the highest PSNR on Set5 at a scale, if there is one."""
-    at_scale = [entry for entry in entries if entry["scale"] == scale]
-    return max(
-        at_scale, key=lambda entry: entry["benchmarks"]["Set5"]["psnr"], default=None
-    )
+def best_entry(
+    scale: int, entries: Sequence[Entry], degradation: str = "bicubic"
+) -> Entry | None:
+    """Returns the entry with the highest PSNR at a scale, if there is one.
+
+    Args:
+        degradation: of the LR images that the weights are for; the PSNR is that on Set5
+            with such LR images.
+    """
+
+    def psnr(entry: Entry) -> float:
+        name = "Set5" if degradation == "bicubic" else f"Set5-{degradation}"
+        return entry["benchmarks"][name]["psnr"]
+
+    fitting = [
+        entry
+        for entry in entries
+        if (entry["scale"], degradation_of(entry)) == (scale, degradation)
+    ]
+    return max(fitting, key=psnr, default=None)
 
 
 def weights_file(entry: Entry, folder: Path = FOLDER) -> Path:
