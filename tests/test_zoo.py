@@ -143,19 +143,47 @@ def test_weights_file_damaged_or_missing(folder):
         zoo.weights_file(entry, where)
 
 
-def test_best_entry_is_the_one_with_the_highest_psnr():
-    def entry(name, scale, psnr):
-        scores = {"Set5": {"psnr": psnr, "ssim": 0.9}}
-        return {"network": name, "scale": scale, "benchmarks": scores}
+def _entry(name, scale, psnr, degradation=None):
+    training = {"degradation": degradation} if degradation else {}
+    set_name = "Set5-photo" if degradation == "photo" else "Set5"
+    scores = {set_name: {"psnr": psnr, "ssim": 0.9}}
+    sizes = {"parameters": 1234, "bytes": 56789}
+    return {
+        **{"network": name, "scale": scale, "training": training},
+        **{"benchmarks": scores, **sizes},
+    }
 
-    entries = [entry("a", 2, 37.0), entry("b", 2, 38.0), entry("c", 3, 39.0)]
+
+def test_best_entry_is_the_one_with_the_highest_psnr():
+    entries = [
+        _entry("a", 2, 37.0),
+        _entry("b", 2, 38.0, "bicubic"),
+        _entry("c", 3, 39.0),
+        _entry("d", 2, 40.0, "photo"),
+    ]
     assert zoo.best_entry(2, entries) == entries[1]
     assert zoo.best_entry(4, entries) is None
+    assert zoo.best_entry(2, entries, "photo") == entries[3]
+    assert zoo.best_entry(3, entries, "photo") is None
+
+
+def test_weights_for_photos_have_a_name_of_their_own():
+    entries = [_entry("net", 2, 37.0), _entry("net", 2, 31.0, "photo")]
+    assert [zoo.name_of(entry) for entry in entries] == ["net", "net_photo"]
+    assert zoo.find_entry("net", 2, entries) == entries[0]
+    assert zoo.find_entry("net_photo", 2, entries) == entries[1]
 
 
 def test_list_entries_shows_psnr():
-    scores = {"Set5": {"psnr": 37.123, "ssim": 0.95}}
-    entry = {"network": "net", "scale": 3, "parameters": 1234, "bytes": 56789}
-    head, row = list_entries([{**entry, "benchmarks": scores}]).splitlines()
-    assert head.split() == ["network", "scale", "parameters", "kB", "Set5"]
-    assert row.split() == ["net", "x3", "1,234", "57", "37.12"]
+    entries = [_entry("net", 3, 37.123), _entry("net", 3, 31.0, "photo")]
+    head, clean, photo = list_entries(entries).splitlines()
+    assert head.split() == [
+        "weights",
+        "scale",
+        "parameters",
+        "kB",
+        "Set5",
+        "Set5-photo",
+    ]
+    assert clean.split() == ["net", "x3", "1,234", "57", "37.12", "-"]
+    assert photo.split() == ["net_photo", "x3", "1,234", "57", "-", "31.00"]
