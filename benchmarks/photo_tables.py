@@ -3,8 +3,8 @@
     python benchmarks/photo_tables.py           # measures and prints
     python benchmarks/photo_tables.py --write   # and puts it into docs/photos.md
 
-The networks are bicubic, rcbam_lite and rcbam_lite_photo. The pictures show what each of
-the three makes of a picture of Set14-photo.
+The networks are bicubic, rcbam_lite and rcbam_lite_photo. The pictures show what each
+of the three makes of a picture of Set14-photo.
 """
 
 import argparse
