@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-s",
         "--scale",
         metavar="FACTOR",
-        help="such as 2; 3.5 is made from x4, 8 by x4 and then x2; weights know their "
-        "own",
+        help="2, 3.5 (from x4), 8 (by x4, then x2); weights know their own",
     )
     parser.add_argument(
         "-n",
@@ -48,9 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="made_for",
         choices=("clean", "photo"),
-        help="what the pictures are: clean (the default), such as renderings and what "
-        "was made smaller, or photos, a little blurred and saved as JPEG; chooses "
-        "among the published networks",
+        default="clean",
+        help="clean pictures (default), or photos: a little blurred, saved as JPEG",
     )
     trained = parser.add_mutually_exclusive_group()
     trained.add_argument("--weights", metavar="FILE", help="as --model")
@@ -60,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         metavar="N",
-        help="side of the tiles in pixels of the input; 0 never tiles; by default only "
-        "large pictures are tiled",
+        help="side of tiles in the input's pixels, 0: none; default: large pictures only",
     )
     parser.add_argument(
         "--overlap",
@@ -79,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-r",
         "--recursive",
         action="store_true",
-        help="take the pictures of sub-folders as well, and keep their places",
+        help="take sub-folders' pictures as well, and keep their places",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument(
@@ -94,19 +91,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-f",
         "--format",
         metavar="SUFFIX",
-        help="of the results, e.g. png; default: that of each picture",
+        help="of results, e.g. png; default: each picture's",
     )
     parser.add_argument(
         "--quality",
         type=int,
         metavar="N",
-        help="1 to 100, of JPEG and AVIF (default: 95) and of WebP (default: without "
-        "loss)",
+        help="1 to 100, of JPEG and AVIF (default: 95), of WebP (default: no loss)",
     )
     parser.add_argument(
-        "--strip",
-        action="store_true",
-        help="leave out colour profile, EXIF, XMP and resolution",
+        "--strip", action="store_true", help="no colour profile, EXIF, XMP, resolution"
     )
     parser.add_argument(
         "--max-megapixels",
@@ -295,16 +289,13 @@ def _upscaler(options: argparse.Namespace):
         "self_ensemble": options.self_ensemble,
         "network": options.model if given else None,
     }
-    if options.made_for and (given or options.model):
-        raise InputError(
-            f"--for: chooses a published network, expected no "
-            f"{given or options.model} beside it"
-        )
+    spec = given or options.model
+    if options.made_for == "photo":
+        if spec:
+            raise InputError(f"--for photo: expected no network beside it, got {spec}")
+        settings["degradation"] = "photo"
     if options.scale is not None:
-        degradation = "photo" if options.made_for == "photo" else "bicubic"
-        return load_scaled(
-            options.scale, given or options.model, degradation=degradation, **settings
-        )
-    if not (given or options.model):
+        return load_scaled(options.scale, spec, **settings)
+    if not spec:
         raise InputError("pass --scale, e.g. --scale 2, or --model, e.g. rcbam_lite_x2")
-    return load(given or options.model, **settings)
+    return load(spec, **settings)
