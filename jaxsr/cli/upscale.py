@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         metavar="N",
-        help="side of tiles in the input's pixels, 0: none; default: large pictures only",
+        help="side of tiles in the input's pixels, 0: none; default: if it is large",
     )
     parser.add_argument(
         "--overlap",
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be written, and compute nothing",
+        help="say what would be written, write nothing",
     )
     parser.add_argument(
         "--cache",
