@@ -6,6 +6,8 @@ A spec is what a person has at hand:
     "bicubic_x3"               a network without parameters
     "runs/rcbam_x2"            the folder of a training run, its last checkpoint; a "/"
                                at the end tells it from a name ("rcbam_lite_x2/")
+    "hf:owner/name"            a repository of the Hugging Face hub that jaxsr wrote,
+                               or a folder of the same files ("my_network/")
     "edsr.safetensors"         a file that jaxsr wrote
     "EDSR_x2.pt"               another project's file (.pth, .pt, .npz, .mat,
                                .safetensors), whose family is recognised by its names
@@ -26,7 +28,7 @@ import safetensors
 
 from jaxsr import convert, models
 from jaxsr.errors import InputError
-from jaxsr.inference import Cascade, Upscaler
+from jaxsr.inference import Cascade, Upscaler, pretrained
 from jaxsr.inference.cascade import choose_stages, read_scale
 from jaxsr.models import Network
 from jaxsr.models.variables import abstract_variables
@@ -242,6 +244,8 @@ def _open_path(
     spec: str, scale: int | None, step: str | int, family: str | None
 ) -> Weights:
     path = Path(spec)
+    if spec.startswith(pretrained.HUB) or (path / pretrained.FILE).is_file():
+        return pretrained.open_pretrained(spec)
     if path.is_dir() or spec.endswith("/") or "/" in spec and not path.suffix:
         return _open_run(spec.rstrip("/"), step)
     if not path.is_file():

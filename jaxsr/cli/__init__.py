@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import jaxsr
-from jaxsr.cli import evaluate, upscale
+from jaxsr.cli import demo, evaluate, upscale
 from jaxsr.errors import InputError, reports_input_errors
 
 
@@ -66,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     upscale.add_arguments(enlarge)
     enlarge.set_defaults(command=upscale.run)
+
+    page = commands.add_parser(
+        "demo",
+        help="enlarge pictures on a page in the browser",
+        description="Serve a page on this computer: drop a picture, look, download.",
+    )
+    demo.add_arguments(page)
+    page.set_defaults(command=demo.run)
 
     score = commands.add_parser(
         "score",

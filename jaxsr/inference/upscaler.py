@@ -13,6 +13,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize
 from jaxsr.inference.pictures import apply_to
 from jaxsr.inference.pixels import enlarge_part, round_into
+from jaxsr.inference.pretrained import Pretrained
 from jaxsr.inference.programs import Device, PlacedVariables, enlarge
 from jaxsr.inference.tiles import Tiles
 from jaxsr.models import Network, name_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # an optional dependency
     from matplotlib.figure import Figure
 
 
-class Upscaler:
+class Upscaler(Pretrained):
     """A network with its parameters, ready for pictures of any size and kind.
 
     One- and three-channel networks take gray and colour pictures alike, see
