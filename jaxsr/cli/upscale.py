@@ -115,16 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="end with an error where JAX finds only the CPU",
     )
     parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="say what would be written, write nothing",
+        "--dry-run", action="store_true", help="say what would be written, no more"
     )
     parser.add_argument(
         "--cache",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="keep compiled programs in the user's cache folder (default: yes, on "
-        "processors where JAX can; JAXSR_CACHE=0 also turns it off)",
+        help="keep compiled programs in the user's cache folder (default: yes, where "
+        "JAX can; JAXSR_CACHE=0 also turns it off)",
     )
 
 
