@@ -12,6 +12,13 @@ jax.config.update("jax_num_cpu_devices", 8)
 os.environ["JAXSR_CACHE"] = "0"
 
 
+@pytest.fixture
+def strict():
+    """Arrays of two types or ranks do not go together by themselves."""
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder named by JAXSR_DATA_DIR, else the test is skipped.

@@ -11,6 +11,8 @@ from jaxsr.imaging import imresize, read_image, rgb_to_y
 from jaxsr.metrics import psnr, ssim
 from jaxsr.protocols import PROTOCOLS, get_protocol
 
+pytestmark = pytest.mark.usefixtures("strict")
+
 
 def _pair(shape, seed=0):
     """Returns a smooth-ish uint8 image and a noisy version of it."""

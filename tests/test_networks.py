@@ -250,6 +250,26 @@ def test_every_parameter_gets_a_gradient(name):
         assert (np.abs(gradient).max() > 1e-6) == has_effect, label
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_types_and_ranks_never_go_together_by_themselves(name, dtype, strict):
+    if dtype == jnp.bfloat16 and name in ("srresnet", "memnet"):
+        pytest.skip("flax's batch normalisation itself brings the two types together")
+    model = tiny_model(name, dtype=dtype)
+    lr = jax.ShapeDtypeStruct((2, 8, 9, model.channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), lr)
+
+    def gradient(variables, lr):
+        def loss(params):
+            sr: Any = model.apply({**variables, "params": params}, lr)
+            return jnp.mean(sr * sr)
+
+        return jax.grad(loss)(variables["params"])
+
+    found = jax.eval_shape(gradient, variables, lr)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_bfloat16_computes_like_float32(name):
     model = tiny_model(name)

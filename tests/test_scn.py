@@ -9,6 +9,8 @@ from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
 
+pytestmark = pytest.mark.usefixtures("strict")
+
 
 def _soft(x):
     return np.sign(x) * np.maximum(np.abs(x) - 1, 0)

@@ -282,8 +282,9 @@ def _set_ends(middle: jax.Array, before: jax.Array, after: jax.Array) -> jax.Arr
 
 
 def _weighted_sum(pieces: list[jax.Array], weights: np.ndarray) -> jax.Array:
-    """Returns `sum_k weights[k] * pieces[k]`."""
+    """Returns `sum_k weights[k] * pieces[k]`; a weight is one number or `[rows, 1]`."""
     dtype = pieces[0].dtype
+    weights = weights[:, None] if weights.ndim == 3 else weights
     terms = zip(weights, pieces, strict=True)
     return sum(
         (jnp.asarray(weight, dtype) * piece for weight, piece in terms),

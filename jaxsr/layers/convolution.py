@@ -43,5 +43,5 @@ class Conv(nn.Module):
             bias = self.param(
                 "bias", torch_bias_init(fan_in), (self.features,), jnp.float32
             )
-            y = y + bias.astype(self.dtype)
+            y = y + bias.astype(self.dtype)[None, None, None]
         return y

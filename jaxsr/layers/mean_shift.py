@@ -9,5 +9,5 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 def mean_colour(mean: tuple[float, ...]) -> jax.Array:
-    """Returns a network's field `mean` as float32, `[C]` or, for one value, `[1]`."""
-    return jnp.asarray(mean, jnp.float32)
+    """Returns a network's field `mean` as float32, `[1, 1, 1, C]`; C may be 1."""
+    return jnp.asarray(mean, jnp.float32)[None, None, None]

@@ -25,6 +25,6 @@ class PReLU(nn.Module):
             nn.initializers.constant(self.initial_slope),
             (x.shape[-1],),
             jnp.float32,
-        )
+        ).astype(self.dtype)
         x = x.astype(self.dtype)
-        return jnp.where(x >= 0, x, slope.astype(self.dtype) * x)
+        return jnp.where(x >= 0, x, slope[None, None, None] * x)

@@ -73,7 +73,7 @@ def convolve_by_band(
     stretches = stretches.reshape(n, h + k - 1, count, span * c)
     rows = jnp.concatenate([stretches[:, i : i + h] for i in range(k)], axis=-1)
 
-    offset = jnp.arange(span)[:, None] - jnp.arange(columns)
+    offset = jnp.arange(span)[:, None] - jnp.arange(columns)[None]
     inside = (offset >= 0) & (offset < k)
     band = kernel[..., 0][:, jnp.clip(offset, 0, k - 1)]  # [k, span, columns, c]
     band = jnp.where(inside[..., None], band, 0).swapaxes(2, 3)

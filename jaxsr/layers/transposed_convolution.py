@@ -50,7 +50,7 @@ class TransposedConv(nn.Module):
             bias = self.param(
                 "bias", nn.initializers.zeros_init(), (self.features,), jnp.float32
             )
-            y = y + bias.astype(self.dtype)
+            y = y + bias.astype(self.dtype)[None, None, None]
         return y
 
 

@@ -112,7 +112,7 @@ class SAN(Network):
         )
         x = source = non_local(shallow)
         gamma = self.param("gamma", nn.initializers.zeros_init(), (1,), jnp.float32)
-        shared = gamma.astype(self.dtype) * source
+        shared = gamma.astype(self.dtype)[None, None, None] * source
         groups = [
             LSRAG(
                 self.features,

@@ -70,7 +70,7 @@ def _gradient_filters(key, shape, dtype=jnp.float32):
 def _random_dictionary(key, shape, dtype=jnp.float32):
     """W = dictionary^T / lambda for atoms of length 1, as a convolution kernel."""
     atoms = jax.random.normal(key, shape, dtype)
-    lengths = jnp.sqrt(jnp.sum(jnp.square(atoms), axis=(0, 1, 2)))
+    lengths = jnp.sqrt(jnp.sum(jnp.square(atoms), axis=(0, 1, 2), keepdims=True))
     return _INVERSE_PENALTY * atoms / lengths
 
 
@@ -152,7 +152,7 @@ class SCNStage(nn.Module):
         triangle = jnp.asarray(np.outer(triangle, triangle), jnp.float32)
         mean = _conv(image, triangle[:, :, None, None])
         overlap = positions.swapaxes(2, 3)[::-1, ::-1]
-        return mean + _conv(fine * combine, overlap)
+        return mean + _conv(fine * combine[None, None, None], overlap)
 
 
 class SCN(Network):
