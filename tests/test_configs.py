@@ -241,6 +241,7 @@ _OF_KEY = {
     "train.steps": [0],
     "train.max_minutes": [0.0],
     "train.keep_checkpoints": [0],
+    "train.wandb": ["a/b", "a" * 129],
     "eval.protocol": [""],
 }
 _WRONG = [

@@ -178,6 +178,10 @@ KEYS: dict[str, Key] = {
     # data.pipeline "device", else one.
     "train.steps_per_dispatch": _whole(0),
     "train.profile": _flag(False),  # trace some steps, see jaxsr.training.profile
+    # A project of Weights & Biases; empty: none. See jaxsr.training.wandb_log.
+    "train.wandb": _text(
+        "", "a name without /\\#?%: of at most 128 letters", r"[^/\\#?%:]{0,128}"
+    ),
     "train.keep_checkpoints": _whole(3, least=1),  # newest, beside the best
     # A run that is there already may go on with another schedule and optimiser, see
     # docs/training.md: after numbers that are not finite, from the last good step.

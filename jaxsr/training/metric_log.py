@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxsr.errors import first_line
+from jaxsr.training.wandb_log import WandbLog
 
 
 class MetricLog:
@@ -26,12 +27,20 @@ class MetricLog:
     were lost because a kill came before their checkpoint.
     """
 
-    def __init__(self, workdir: str | Path, *, first_step: int):
+    def __init__(
+        self, workdir: str | Path, *, first_step: int, wandb: WandbLog | None = None
+    ):
         """Opens the files for going on after `first_step`.
 
         Lines of later steps, from a run that was killed after its last checkpoint, are
         dropped: those steps are about to be done again.
+
+        Args:
+            workdir: the run's folder.
+            first_step: the one that the run goes on after.
+            wandb: where all goes as well; it is closed with this.
         """
+        self._wandb = wandb
         workdir = Path(workdir)
         workdir.mkdir(parents=True, exist_ok=True)
         path = workdir / "metrics.jsonl"
@@ -64,6 +73,8 @@ class MetricLog:
             self._file.write(json.dumps({"step": step, **finite}) + "\n")
             self._file.flush()
         self._tensorboard.scalars(step, values)
+        if self._wandb is not None:
+            self._wandb.scalars(step, values)
 
     def image(self, step: int, name: str, draw: Callable[[], np.ndarray]) -> None:
         """Writes the uint8 picture `[H, W, C]` that `draw` returns to the TensorBoard
@@ -74,7 +85,10 @@ class MetricLog:
         """
 
         def write() -> None:
-            self._tensorboard.image(step, name, draw())
+            picture = draw()
+            self._tensorboard.image(step, name, picture)
+            if self._wandb is not None:
+                self._wandb.image(step, name, picture)
 
         self._wait_for_picture()
         self._picture = self._background.submit(write)
@@ -88,6 +102,8 @@ class MetricLog:
             with _names_file(self._file.name):
                 self._file.close()
             self._tensorboard.close()
+            if self._wandb is not None:
+                self._wandb.close()
 
     def _wait_for_picture(self) -> None:
         picture, self._picture = self._picture, None

@@ -35,6 +35,7 @@ from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state, start_from
 from jaxsr.training.step import degrade_first, make_step
 from jaxsr.training.training_images import record_images
+from jaxsr.training.wandb_log import check_wandb, open_wandb
 from jaxsr.training.workdir import (
     Workdir,
     check_shared,
@@ -118,6 +119,7 @@ def _train(
     # Whatever can be wrong with the config is found before anything is written.
     check_config(config)
     check_workdir(workdir, config)
+    check_wandb(config.train.wandb)
     model = model or create_training_model(config)
     mesh = create_mesh(config.data.batch_size)
     check_dtype(config.train.dtype, mesh)
@@ -184,7 +186,10 @@ def _train(
         folder = resources.enter_context(local_folder(workdir))
         log = None
         if processes.is_first():
-            log = resources.enter_context(MetricLog(folder, first_step=first_step))
+            wandb = open_wandb(config, folder)
+            log = resources.enter_context(
+                MetricLog(folder, first_step=first_step, wandb=wandb)
+            )
         run_steps = pipeline.run_steps
         if config.train.profile and log is not None:
             run_steps = resources.enter_context(

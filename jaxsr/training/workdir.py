@@ -41,6 +41,7 @@ _FREE_KEYS = (
     "train.roll_blocks",
     "train.steps",
     "train.steps_per_dispatch",
+    "train.wandb",
 )
 
 # And of these with train.change_recipe; the optimiser's state is the same with all.
