@@ -17,6 +17,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
 
 IMAGES = 5
+SCALES = (2, 3, 4)
 
 
 def photo(number: int) -> np.ndarray:
@@ -34,7 +35,7 @@ def write_archive(path: Path, files: dict[str, np.ndarray]) -> None:
 
 @pytest.fixture(scope="module")
 def div2k_dir(tmp_path_factory) -> Path:
-    """A data folder in which DIV2K's four archives have already been downloaded."""
+    """A data folder in which DIV2K's archives have already been downloaded."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.resource import get_dl_fname
 
@@ -42,43 +43,50 @@ def div2k_dir(tmp_path_factory) -> Path:
     root = data_dir / "tensorflow_datasets"
     downloads = root / "downloads" / "div2k"
     downloads.mkdir(parents=True)
-    builder = tfds.builder("div2k/bicubic_x2", data_dir=root)
-    for key, url in builder.builder_config.download_urls.items():
-        # Finished downloads are known by a name made of the address and the
-        # registered checksum, and by the .INFO file beside them.
-        info = builder.url_infos[url]
-        path = downloads / get_dl_fname(url, info.checksum)
-        split = "train" if "train" in key else "valid"
-        files = {}
-        for number in range(1, IMAGES + 1):
-            if "_hr_" in key:
-                files[f"DIV2K_{split}_HR/{number:04d}.png"] = photo(number)
-            else:
-                name = f"DIV2K_{split}_LR_bicubic/X2/{number:04d}x2.png"
-                files[name] = imresize(photo(number), 1 / 2)
-        write_archive(path, files)
-        path.with_suffix(".zip.INFO").write_text(
-            json.dumps(
-                {
-                    "dataset_names": ["div2k"],
-                    "original_fname": info.filename,
-                    "url_info": info.asdict(),
-                    "urls": [url],
-                }
+    for scale in SCALES:
+        builder = tfds.builder(f"div2k/bicubic_x{scale}", data_dir=root)
+        for key, url in builder.builder_config.download_urls.items():
+            # Finished downloads are known by a name made of the address and the
+            # registered checksum, and by the .INFO file beside them.
+            info = builder.url_infos[url]
+            path = downloads / get_dl_fname(url, info.checksum)
+            write_archive(path, _archived(key, scale))
+            path.with_suffix(".zip.INFO").write_text(
+                json.dumps(
+                    {
+                        "dataset_names": ["div2k"],
+                        "original_fname": info.filename,
+                        "url_info": info.asdict(),
+                        "urls": [url],
+                    }
+                )
             )
-        )
     return data_dir
 
 
-def test_div2k_yields_the_archives_pairs(div2k_dir):
-    source = open_source("div2k", data_dir=div2k_dir).at_scale(2)
+def _archived(key: str, scale: int) -> dict[str, np.ndarray]:
+    """Returns what the archive of that name in tfds holds, by file name."""
+    split = "train" if "train" in key else "valid"
+    files = {}
+    for number in range(1, IMAGES + 1):
+        if "_hr_" in key:
+            files[f"DIV2K_{split}_HR/{number:04d}.png"] = photo(number)
+        else:
+            name = f"DIV2K_{split}_LR_bicubic/X{scale}/{number:04d}x{scale}.png"
+            files[name] = imresize(photo(number), 1 / scale)
+    return files
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_div2k_yields_the_archives_pairs(div2k_dir, scale):
+    source = open_source("div2k", data_dir=div2k_dir).at_scale(scale)
     assert len(source) == IMAGES
     heights = set()
     for index in range(IMAGES):
-        pair = read_pair(source, index, scale=2)
+        pair = read_pair(source, index, scale=scale)
         number = (pair.hr.shape[0] - 24) // 12
         np.testing.assert_array_equal(pair.hr, photo(number))
-        np.testing.assert_array_equal(pair.lr, imresize(photo(number), 1 / 2))
+        np.testing.assert_array_equal(pair.lr, imresize(photo(number), 1 / scale))
         heights.add(number)
     assert heights == set(range(1, IMAGES + 1))
 
