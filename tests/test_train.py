@@ -288,12 +288,12 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
     ("argument", "message"),
     [
         ("--config.train.stepz=3", "train.stepz: no such key, did you mean"),
-        ("--config.data.train=folder:nowhere", "nowhere: expected a folder of images"),
+        ("--config.data.train=folder:nowhere", "folder:nowhere: no such folder"),
         ("--config=configs/rcbam_x2.py:laptop", "expected paper or cpu or sample"),
         ("--config=configs/rcbam.py", "expected x2, x3, x4 behind the colon"),
         ("--config.train.steps=-5", "train.steps: expected a whole number of at"),
         ("--heartbeat_timeout=-1", "expected a whole number of at least 1, got '-1'"),
-        ("--config=configs/rcbam_x5.py", "rcbam_x5.py: no such file"),
+        ("--config=configs/rcbam_x5.py", "rcbam_x5.py: no such config file"),
     ],
 )
 def test_train_bad_command_line_is_one_line_and_writes_nothing(
