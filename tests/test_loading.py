@@ -82,7 +82,7 @@ def test_what_was_expected_is_compared(weights, tmp_path):
 
 
 WRONG = [
-    ("rcbm_x2", "rcbm_x2: expected published weights (rcbam_x2, "),
+    ("rcbm_x2", "rcbm_x2: expected published weights (amms_x2, "),
     ("rcbam_lite", "rcbam_lite: which scale? e.g. rcbam_lite_x2"),
     ("edsr_x2", "no weights of edsr x2 are published"),
     ("edsr_x7", "scale: expected 3 or a power of two, got 7"),
