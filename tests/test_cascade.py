@@ -9,7 +9,7 @@ from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
 from jaxsr.inference import Cascade, Upscaler
 from jaxsr.inference.cascade import choose_stages, read_scale
-from jaxsr.loading import load, load_scaled
+from jaxsr.loading import best_published, load, load_scaled
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,17 @@ def test_cascade_is_one_run_after_the_other():
     smaller = load_scaled("3.5", "rcbam_lite")(image)
     expected = imresize(four(image), output_size=(25, 18))  # 24.5 x 17.5, rounded up
     np.testing.assert_array_equal(smaller, expected)
+
+
+def test_load_scaled_for_photos():
+    """After a network for photos the picture is clean, and the next is for those."""
+    image = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)
+    four = load("rcbam_lite_photo_x4")(image)
+    three = load_scaled(3, degradation="photo")(image)
+    np.testing.assert_array_equal(three, imresize(four, output_size=(21, 15)))
+    eight = load_scaled(8, degradation="photo")(image)
+    np.testing.assert_array_equal(eight, load(best_published(2))(four))
+    assert best_published(2, "photo") == "rcbam_lite_photo_x2"
 
 
 def test_load_scaled_one_network_that_has_it():

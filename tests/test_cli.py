@@ -74,6 +74,15 @@ def test_upscale_takes_the_best_published_network(photos, tmp_path):
         np.testing.assert_array_equal(read_image(tmp_path / out / "a.png"), expected)
 
 
+def test_upscale_for_photos(photos, tmp_path, error_line):
+    command = ["upscale", str(photos / "a.png"), "-o", str(tmp_path / "out"), "-s", "2"]
+    assert main([*command, "--for", "photo"]) == 0
+    expected = jaxsr.load("rcbam_lite_photo_x2")(read_image(photos / "a.png"))
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), expected)
+    assert main([*command, "--for", "photo", "--model", "bicubic"]) == 2
+    assert "--for photo: expected no network beside it, got bicubic" in error_line()
+
+
 def test_upscale_file_to_file(photos, tmp_path):
     target = tmp_path / "big.bmp"
     command = ["upscale", str(photos / "a.png"), "-o", str(target), "--scale", "2"]
@@ -429,7 +438,7 @@ def test_models_weights_lists_what_is_published(capsys):
     assert main(["models", "--weights", "--scale", "2"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
     published = [e for e in zoo.read_manifest() if e["scale"] == 2]
-    assert [row[:2] for row in rows] == [[e["network"], "x2"] for e in published]
+    assert [row[:2] for row in rows] == [[zoo.name_of(e), "x2"] for e in published]
 
 
 def test_models_wrong_scale(error_line):
