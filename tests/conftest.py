@@ -32,3 +32,18 @@ def data_dir() -> Path:
     if not set5.is_dir():
         pytest.fail(f"JAXSR_DATA_DIR is set, but {set5} is no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _give_memory_back():
+    """Commands that run inside of the tests' process keep what they free, else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxsr.cpu.keep_freed_memory", lambda: False)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Compiled programs of thousands of tests would fill the memory."""
+    yield
+    jax.clear_caches()
