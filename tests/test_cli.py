@@ -79,6 +79,7 @@ def test_upscale_for_photos(photos, tmp_path, error_line):
     assert main([*command, "--for", "photo"]) == 0
     expected = jaxsr.load("rcbam_lite_photo_x2")(read_image(photos / "a.png"))
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), expected)
+    command.append("--overwrite")
     assert main([*command, "--for", "photo", "--model", "bicubic"]) == 2
     assert "--for photo: expected no network beside it, got bicubic" in error_line()
 
