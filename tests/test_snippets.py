@@ -14,11 +14,13 @@ import ast
 import configparser
 import contextlib
 import importlib
+import logging
 import os
 import re
 import runpy
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -190,6 +192,20 @@ def run_command(words: list[str], run_with: list[str]) -> None:
         with contextlib.suppress(SystemExit):
             names = runpy.run_path(script)
         assert not names["main"](), shlex.join(words)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_the_process_as_it_was():
+    """Programs set up logging and signals for the process that is theirs elsewhere."""
+    loggers = [logging.getLogger(name) for name in (None, "absl", "jaxsr")]
+    levels = [logger.level for logger in loggers]
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
