@@ -22,6 +22,11 @@ _ABOUT_OTHERS = re.compile(
 _GOES_ON = re.compile(
     r"(\d*|The tasks have crashed.*|Additional GRPC.*|:UNKNOWN:.*|RPC: .*)$"
 )
+# Gloo's greeting, whose pieces threads write into one another's lines.
+_GREETING = re.compile(
+    r"\[Gloo\] Rank|is connected to(?= *\d| *is connected| *\[Gloo| *$)|peer ranks\.|"
+    r"Expected number of connected peer ranks is ?:"
+)
 _ENDS_THIS_ONE = re.compile(r"F\d{4} .*the JAX distributed service detected fatal")
 _GONE = re.compile(r"(\d+)$")
 _SECONDS_OF_LAST_WORDS = 10.0
@@ -40,6 +45,7 @@ class Listener:
         self.is_lost = False
         self.gone: list[str] = []
         self._passed_over = False
+        self._greeted = False
 
     def shown(self, lines: Iterable[str]) -> Iterator[str]:
         """Yields the lines that are not about other processes."""
@@ -55,8 +61,11 @@ class Listener:
                 self.gone += _GONE.findall(text)
             else:
                 self._passed_over = False
-                if not text.startswith("[Gloo] Rank"):
-                    yield line
+                rest = _GREETING.sub("", text)
+                self._greeted |= rest != text
+                if not self._greeted or rest.strip(" :0123456789"):
+                    self._greeted = False
+                    yield line if rest == text else f"{rest.strip()}\n"
 
 
 def main(who: str, seconds: str, noise: str) -> None:

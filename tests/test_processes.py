@@ -21,6 +21,7 @@ from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.training import train
 from jaxsr.training.saved_run import load_run
+from jaxsr.witness_child import Listener
 
 _ROOT = Path(__file__).parents[1]
 
@@ -139,6 +140,26 @@ def _wait_for_line(log: Path, count: int, *processes) -> None:
 
 def _variables(workdir):
     return jax.tree.leaves(load_run(workdir)[2])
+
+
+def test_gloos_greeting_is_left_out_however_threads_interleave_it():
+    greeting = "[Gloo] Rank 1 is connected to 3 peer ranks. "
+    expected = "Expected number of connected peer ranks is : 3\n"
+    mixed = "[Gloo] Rank [Gloo] Rank 10 is connected to  is connected to 33 peer "
+    printed = [
+        greeting + expected,
+        "[Gloo] Rank 0 is connected to " + greeting + expected,
+        "3 peer ranks. " + expected,
+        mixed + "ranks. " + expected,
+        " peer ranks. " + expected,
+        "3\n",
+        "\n",
+        "of 3 photos 3 are good\n",
+        "3\n",
+        greeting + expected.rstrip() + "error: no room\n",
+    ]
+    shown = list(Listener().shown(printed))
+    assert shown == ["of 3 photos 3 are good\n", "3\n", "1  3   3error: no room\n"]
 
 
 def test_two_processes_train_die_and_go_on_like_unbroken_ones(photos, tmp_path):
