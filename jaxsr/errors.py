@@ -1,9 +1,11 @@
 """The one exception for bad input, and how programs report it."""
 
+import contextlib
+import errno
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from jaxsr.interrupts import EXIT_CODE, ctrl_c_ends_it
 
@@ -46,21 +48,65 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def run(*args, **kwargs) -> int:
+        _open_missing_streams()
         try:
-            with ctrl_c_ends_it():
+            with ctrl_c_ends_it(), _all_is_written():
                 return main(*args, **kwargs) or 0
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         except BrokenPipeError:
-            # What is still buffered would raise again while Python shuts down.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            _forget_what_is_buffered()
             return 141
         except OSError as error:
             print(f"error: {error}", file=sys.stderr)
+            _forget_what_is_buffered()
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return EXIT_CODE
 
     return run
+
+
+@contextlib.contextmanager
+def _all_is_written() -> Iterator[None]:
+    """Flushes standard output at the end, while an error can still be reported."""
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _forget_what_is_buffered() -> None:
+    """Drops what cannot be written; it would raise again while Python shuts down."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _open_missing_streams() -> None:
+    """Lets standard streams that the program was started without (`>&-`) be errors.
+
+    Python has None for them, and the next file that is opened gets their number.
+    """
+    for number, name, wrong_way in (
+        (0, "stdin", os.O_WRONLY),
+        (1, "stdout", os.O_RDONLY),
+        (2, "stderr", os.O_RDWR),  # nobody wants to hear what is said there
+    ):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            # As gnulib's stdopen does: to read or write fails, as it would have.
+            os.open(os.devnull, wrong_way)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(number, mode, closefd=False))

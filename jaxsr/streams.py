@@ -50,7 +50,10 @@ def upscale_stream(
         raise InputError("standard output: expected a file or a pipe, got a terminal")
     if source == STANDARD:
         source, written = "standard input", suffix or ".png"
-        content = sys.stdin.buffer.read()
+        try:
+            content = sys.stdin.buffer.read()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, source) from error
         image, metadata = decode_picture(content, source, max_megapixels=max_megapixels)
     else:
         written = suffix or Path(source).suffix

@@ -220,6 +220,52 @@ def test_restore_passing_read_error_is_raised_and_changes_nothing(tmp_path):
         assert int(checkpoints.restore(_state(7)).step) == 2
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '"text"', "1", None])
+def test_digests_that_name_nothing_are_damage(content, tmp_path):
+    """With `{}` for digests any flipped bit would go unnoticed."""
+    _save(tmp_path, {2: None})
+    folder = epath.Path(tmp_path / "checkpoints/2")
+    path = tmp_path / "checkpoints/2" / digests.DIGESTS
+    path.unlink()
+    path.mkdir() if content is None else path.write_text(content)
+    assert digests.DIGESTS in digests.find_damage(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that fails to read")
+def test_a_read_error_names_the_file(tmp_path):
+    _save(tmp_path, {2: None, 4: None})
+    largest = _largest(tmp_path / "checkpoints/4")
+    largest.unlink()
+    largest.symlink_to("/proc/self/mem")  # opens, and reading is an I/O error
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(OSError, match=rf"Input/output error: '.*{largest.name}'"):
+            checkpoints.restore(_state(0))
+
+
+def test_restore_of_another_steps_files_takes_the_one_before(tmp_path, caplog):
+    """A folder that was copied or renamed does not say what is in it."""
+    _save(tmp_path, {2: None, 4: None})
+    shutil.copytree(tmp_path / "checkpoints/4", tmp_path / "checkpoints/100")
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        with pytest.raises(InputError, match="100: its files are those of step 4"):
+            checkpoints.restore_variables(100, _variables())
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(_state(0)).step == 4
+        checkpoints.save(_state(6))
+        checkpoints.wait()
+        assert checkpoints.steps() == [2, 4, 6]
+    assert "its files are those of step 4" in caplog.text
+    assert (tmp_path / "checkpoints/100.damaged").is_dir()
+
+
+def test_restore_of_an_empty_folder_says_so(tmp_path, caplog):
+    _save(tmp_path, {2: None})
+    (tmp_path / "checkpoints/4").mkdir()
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(_state(0)).step == 2
+    assert "(no state in it)" in caplog.text
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_restore_without_digests_of_older_runs(damaged, tmp_path):
     _save(tmp_path, {1: None, 2: None})

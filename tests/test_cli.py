@@ -1,6 +1,7 @@
 """The command line, run in this process: exit codes, messages, files."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -428,6 +429,43 @@ sys.exit(reports_input_errors(main)())
         run.stdin.close()
         assert run.stderr.read() == b""
     assert run.returncode == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes streams")
+@pytest.mark.parametrize(
+    "closed, code, said",
+    [
+        ("<&-", 1, "error: [Errno 9] Bad file descriptor\n"),
+        (">&-", 1, "error: [Errno 9] Bad file descriptor: 'standard output'\n"),
+        (">/dev/full", 1, "error: [Errno 28] No space left on device"),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_standard_streams_that_cannot_be_used(closed, code, said, tmp_path):
+    """No traceback; and no file that the program opens becomes such a stream."""
+    program = """
+import sys
+from jaxsr.errors import reports_input_errors
+def main():
+    with open("result", "w") as file:
+        print("to be read", file=sys.stderr) if sys.argv[1] == "2>&-" else None
+        sys.stdin.read()
+        print("a result")
+    return 0
+sys.exit(reports_input_errors(main)())
+"""
+    command = [sys.executable, "-c", program, closed]
+    end = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(jaxsr.__file__).parents[1])},
+        input=None if closed == "<&-" else "",
+        capture_output=True,
+        text=True,
+    )
+    assert end.returncode == code
+    assert end.stderr.startswith(said) and end.stderr.count("\n") == (code > 0)
+    assert (tmp_path / "result").read_text() == ""
 
 
 def test_models_unknown_network(error_line):

@@ -168,6 +168,17 @@ def test_load_run_best_needs_an_evaluation(tmp_path):
         load_run(tmp_path / "with", step="lst")
 
 
+def test_load_run_of_lost_checkpoints_does_not_say_that_there_were_none(tmp_path):
+    config = srcnn.get_config("x2")
+    claim_workdir(tmp_path / "new", config)
+    with pytest.raises(InputError, match="the run has no checkpoint yet"):
+        load_run(tmp_path / "new")
+    _run(tmp_path / "old", config)
+    _empty_checkpoints(tmp_path / "old")
+    with pytest.raises(InputError, match="the run's checkpoints are gone"):
+        load_run(tmp_path / "old")
+
+
 def test_load_run_takes_the_one_before_a_damaged_one(tmp_path, caplog):
     _run(tmp_path, srcnn.get_config("x2"))
     (tmp_path / "checkpoints" / "4" / "state" / "manifest.ocdbt").unlink()

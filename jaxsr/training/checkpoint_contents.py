@@ -27,8 +27,7 @@ def read_state(
 ) -> TrainState:
     """Returns the state of a step, also where parts of the optimiser that have no
     state of their own, such as clipping, came or went since then."""
-    metadata: Any = ocp.PyTreeCheckpointer().metadata(folder / "state")
-    saved = metadata.item_metadata.tree["opt_state"]
+    saved = _saved_tree(folder)["opt_state"]
     as_saved = template
     fits = isinstance(saved, list) and isinstance(template.opt_state, tuple)
     own = [p for p in template.opt_state if jax.tree.leaves(p)] if fits else []
@@ -68,13 +67,13 @@ def read_variables(folder: epath.Path, template: dict[str, Any]) -> dict[str, An
         raise DamagedCheckpointError(f"{folder}: the checkpoint is damaged ({damage})")
     checkpointer = ocp.PyTreeCheckpointer()
     try:
-        metadata: Any = checkpointer.metadata(folder / "state").item_metadata
-        tree = metadata.tree
+        tree = _saved_tree(folder)
         saved = {"params": tree["ema"] or tree["params"], **tree["model_state"]}
         check_variables(template, saved)
         wanted = {
             "ema" if tree["ema"] else "params": template["params"],
             "model_state": {k: v for k, v in template.items() if k != "params"},
+            "step": jax.ShapeDtypeStruct((), np.int32),
         }
         as_numpy = ocp.checkpoint_utils.construct_restore_args(
             jax.tree.map(lambda x: np.empty(x.shape, x.dtype), wanted)
@@ -90,5 +89,21 @@ def read_variables(folder: epath.Path, template: dict[str, Any]) -> dict[str, An
         raise DamagedCheckpointError(
             f"{folder}: cannot be read as a checkpoint ({first_line(error)})"
         ) from error
+    if damage := other_step(folder, restored["step"]):
+        raise DamagedCheckpointError(f"{folder}: {damage}")
     params = restored.get("ema") or restored.get("params")
     return {"params": params, **restored["model_state"]}
+
+
+def other_step(folder: epath.Path, step: Any) -> str | None:
+    """Returns what is wrong if the folder, named by a step, holds that of another."""
+    held = int(step)
+    return None if folder.name == str(held) else f"its files are those of step {held}"
+
+
+def _saved_tree(folder: epath.Path) -> dict[str, Any]:
+    """Returns what a checkpoint holds, by its own account: shapes and types."""
+    metadata: Any = ocp.PyTreeCheckpointer().metadata(folder / "state").item_metadata
+    if metadata is None:
+        raise ValueError("no state in it")
+    return metadata.tree

@@ -19,7 +19,11 @@ from orbax.checkpoint import checkpoint_managers
 from jaxsr import processes
 from jaxsr.errors import InputError, first_line
 from jaxsr.training import digests
-from jaxsr.training.checkpoint_contents import read_state, read_variables
+from jaxsr.training.checkpoint_contents import (
+    other_step,
+    read_state,
+    read_variables,
+)
 from jaxsr.training.checkpoint_folder import (
     CHECKPOINTS,
     absolute,
@@ -215,8 +219,9 @@ class Checkpoints:
         except Exception as raised:  # orbax raises whatever its storage raised
             error = first_line(raised)
         error = next(filter(None, processes.gather(error)), None)
-        if error is None:
-            return None, state
+        if error is None and state is not None:
+            damage = other_step(folder, state.step)
+            return (damage, None) if damage else (None, state)
         if processes.ask_first(lambda: digests.has_digests(folder)):
             raise OSError(
                 f"{folder}: the files are whole, but cannot be read just now ({error})"

@@ -1,6 +1,7 @@
 """Digests of a checkpoint's files, by which damage is told from whatever else may keep
 one from being read."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -17,6 +18,8 @@ DIGESTS = "sha256.json"
 _COMMITTED = "commit_success.txt"
 _STEP_METADATA = "_CHECKPOINT_METADATA"
 _COMMIT_TIME = re.compile(rb'"commit_timestamp_nsecs": *[^,}]*')
+
+_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 _CHUNK = 1 << 20
 _PATIENCE = 60  # seconds
@@ -54,7 +57,7 @@ def has_digests(folder: epath.Path) -> bool:
     metadata = folder / _STEP_METADATA
     # What is saved with digests says so twice: the file of digests may be missing too.
     return (folder / DIGESTS).exists() or (
-        metadata.exists() and DIGESTS.encode() in metadata.read_bytes()
+        metadata.is_file() and DIGESTS.encode() in _read(metadata)
     )
 
 
@@ -69,17 +72,19 @@ def find_damage(folder: epath.Path) -> str | None:
     if not has_digests(folder):
         return None
     try:
-        digests = json.loads((folder / DIGESTS).read_bytes())
-        names = sorted(digests)
-    except FileNotFoundError:
+        digests = json.loads(_read(folder / DIGESTS))
+    except _MISSING:
         return f"{DIGESTS} is missing"
-    except (ValueError, TypeError):
+    except ValueError:
+        digests = None
+    # One that names nothing would find nothing.
+    if not isinstance(digests, dict) or _STEP_METADATA not in digests:
         return f"{DIGESTS} is not what was saved"
-    for name in names:
+    for name in sorted(digests):
         try:
             if _digest(folder / name) != digests[name]:
                 return f"{name} is not what was saved"
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+        except (*_MISSING, ValueError):
             return f"{name} is missing"
     return None
 
@@ -102,11 +107,27 @@ def _files(folder: epath.Path, prefix: str = "") -> Iterator[str]:
             yield prefix + path.name
 
 
+def _read(path: epath.Path) -> bytes:
+    with _names(path):
+        return path.read_bytes()
+
+
 def _digest(path: epath.Path) -> str:
     if path.name == _STEP_METADATA:
-        return hashlib.sha256(_COMMIT_TIME.sub(b"", path.read_bytes())).hexdigest()
+        return hashlib.sha256(_COMMIT_TIME.sub(b"", _read(path))).hexdigest()
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with _names(path), path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _names(path: epath.Path) -> Iterator[None]:
+    """Lets an error of reading name the file, which only one of opening does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -12,6 +12,7 @@ from jaxsr.errors import InputError
 from jaxsr.models import Network
 from jaxsr.models.variables import abstract_variables
 from jaxsr.training.checkpoint_contents import DamagedCheckpointError
+from jaxsr.training.checkpoint_folder import lost_step
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.config import Config
 from jaxsr.training.network import create_model
@@ -43,6 +44,8 @@ def load_run(
     with _only_errors_of_orbax(), Checkpoints(workdir, read_only=True) as checkpoints:
         steps = checkpoints.steps()
         if not steps:
+            if lost_step(workdir) is not None:
+                raise InputError(f"{workdir}: the run's checkpoints are gone")
             raise InputError(f"{workdir}: the run has no checkpoint yet")
         if step == "last":
             candidates = steps[::-1]
