@@ -1,11 +1,12 @@
 """The one exception for bad input, and how programs report it."""
 
 import contextlib
+import difflib
 import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from jaxsr.interrupts import EXIT_CODE, ctrl_c_ends_it
 
@@ -16,6 +17,25 @@ class InputError(ValueError):
     The message is one line that names the file or key, what was expected and what came.
     Programs print it without a traceback and exit with code 2.
     """
+
+
+@contextlib.contextmanager
+def named(what: object) -> Iterator[None]:
+    """Puts `what` before the message of an InputError from within."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+
+
+def did_you_mean(word: str, known: Iterable[str], *, least: float = 0.6) -> str:
+    """Returns the end of a message about a word that is none of `known`, or "".
+
+    Args:
+        least: the likeness, up to 1, of what is worth a mention.
+    """
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=least)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 # What XLA says of memory, when it runs a program and when it compiles one.

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import safetensors
 
 from jaxsr import convert, models
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.inference import Cascade, Upscaler, pretrained
 from jaxsr.inference.cascade import choose_stages, read_scale
 from jaxsr.models import Network
@@ -66,10 +66,8 @@ def load(
             weights, scale=scale, network=network, step=step, family=family
         )
         called = _called(str(spec), weights)
-    try:
+    with named(spec):
         model = weights.create(dtype=dtype)
-    except InputError as error:
-        raise InputError(f"{spec}: {error}") from None
     if not weights.parameters and model.channels == 1:
         model = model.clone(channels=3)  # interpolation: the same for any number
     return Upscaler(
@@ -183,11 +181,9 @@ def load_initial_weights(source: str, model: Network) -> dict[str, Any]:
     Raises:
         InputError: no such thing, or one of another network.
     """
-    try:
+    with named("train.init_from"):
         weights = load_weights(source)
         other = models.create(weights.network, **weights.fields)
-    except InputError as error:
-        raise InputError(f"train.init_from: {error}") from None
     # A subclass is the same network with other fields, such as edsr_baseline of edsr.
     if not (isinstance(other, type(model)) or isinstance(model, type(other))):
         raise InputError(

@@ -302,7 +302,8 @@ def test_unknown_key_is_an_error_wherever_it_stands(name):
             "config.train.eval_evry = 5",
             "line 6: eval_evry: no such key, did you mean train.ev",
         ),
-        ("config.trian = 5", "line 6: trian: no such key"),
+        ("config.trian = 5", "line 6: trian: no such key, did you mean train.$"),
+        ("config.trian.steps = 5", "line 6: trian: no such key, did you mean train.$"),
         (
             "config.train.update(stepz=5)",
             "line 6: stepz: no such key, did you mean train.steps",

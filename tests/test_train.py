@@ -313,7 +313,8 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.name", "rcbm", "^unknown model 'rcbm': expected .*rcbam"),
+        ("model.name", "rcbm", "^model.name: unknown .*, did you mean rcbam.$"),
+        ("model.dtype", "float32", "^model.dtype: no such key, expected train.dtype"),
         (
             "model.features",
             0,
@@ -321,12 +322,12 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
         ),
         ("model.pool_size", -1, "pool_size: .*at least 1 or None, got -1$"),
         ("train.steps", 0, "^train.steps: expected .*at least 1.*got 0$"),
-        ("data.train", "div3k", "unknown source 'div3k'.*div2k"),
+        ("data.train", "div3k", "^data.train: unknown source 'div3k'.*div2k"),
         ("data.patch_size", 500, "none of its 3 images is as large as a patch"),
         ("data.patch_size", 60_000, "take 691 GB|take 1382 GB, expected at most 100"),
         ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
-        ("eval.benchmarks", "Set6", "unknown benchmark 'Set6'.*Set5"),
-        ("eval.protocol", "y", "unknown protocol 'y': expected .*rgb"),
+        ("eval.benchmarks", "Set6", "^eval.benchmarks: unknown benchmark 'Set6'.*Set5"),
+        ("eval.protocol", "y", "^eval.protocol: unknown protocol 'y': expected .*rgb"),
         ("train.dtype", "float8", "^train.dtype: expected .*bfloat16, got 'float8'"),
         ("train.remat", "all", "^train.remat: expected .*none, blocks, got 'all'"),
         (

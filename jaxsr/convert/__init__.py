@@ -18,7 +18,7 @@ from jaxsr.convert import matconvnet, pytorch
 from jaxsr.convert.checkpoint_file import read_arrays, read_checkpoint
 from jaxsr.convert.mapping import Arrays, apply_plan
 from jaxsr.convert.recognition import FAMILIES, choose_part, fits, plan_of, recognise
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.models import create
 from jaxsr.weights import Weights
 
@@ -109,14 +109,12 @@ def convert(
         raise _unknown_family(family, FAMILIES)
     paths = [Path(path) for path in paths]
     files = [read_arrays(path) for path in paths]
-    try:
+    with named(" ".join(map(str, paths))):
         arrays = matconvnet.join_stages(files)
         if len(paths) > 1 and family and not _members(family, matconvnet.CASCADES):
             raise InputError(f"{family} is one file, got {len(paths)}")
         family = _find_family(family, arrays, FAMILIES)
         name, held, variables = _convert(arrays, family, scale, fields)
-    except InputError as error:
-        raise InputError(f"{' '.join(map(str, paths))}: {error}") from None
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     origin = {
         "source": " ".join(path.name for path in paths),

@@ -9,10 +9,18 @@ import dataclasses
 import importlib
 from typing import Any
 
-from jaxsr.errors import InputError, first_line
+from jaxsr.errors import InputError, did_you_mean, first_line
 from jaxsr.models.base import Network
 
-__all__ = ["Network", "create", "fields_of", "list_models", "name_of", "register"]
+__all__ = [
+    "Network",
+    "create",
+    "fields_of",
+    "find",
+    "list_models",
+    "name_of",
+    "register",
+]
 
 # name -> module and class; a module is imported when its network is first asked for.
 _NETWORKS = {
@@ -81,7 +89,7 @@ def create(name: str, *, scale: int, **fields: Any) -> Network:
         InputError: unknown name or field (the message lists those that exist), or a
             scale or another field's value that the network does not have.
     """
-    network = _find(name)
+    network = find(name)
     known = [
         field.name
         for field in dataclasses.fields(network)
@@ -91,13 +99,40 @@ def create(name: str, *, scale: int, **fields: Any) -> Network:
     if unknown:
         raise InputError(
             f"model {name!r} has no field {unknown[0]!r}: its fields are "
-            f"{', '.join(known)}"
+            f"{', '.join(known)}{did_you_mean(unknown[0], known)}"
         )
     # JSON and configs have lists; a module's fields must be hashable.
     fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     model = network(scale=scale, **fields)
     model.check()
     return model
+
+
+def find(name: str) -> type[Network]:
+    """Returns the class of the network `name`.
+
+    Raises:
+        InputError: there is none of that name; the message lists those that exist.
+    """
+    place = _NETWORKS.get(_ALIASES.get(name, name), name)
+    if ":" not in place:
+        raise InputError(
+            f"unknown model {name!r}: expected one of {', '.join(list_models())}, or "
+            f"package.module:Class{did_you_mean(name, list_models())}"
+        )
+    module, _, attribute = place.partition(":")
+    try:
+        network = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"model {name!r} cannot be imported ({first_line(error)})"
+        ) from error
+    if not (isinstance(network, type) and issubclass(network, Network)):
+        raise InputError(
+            f"model {name!r}: expected a subclass of jaxsr.models.Network, got "
+            f"{network!r}"
+        )
+    return network
 
 
 def name_of(model: Network) -> str:
@@ -120,25 +155,3 @@ def fields_of(model: Network) -> dict[str, Any]:
 
 def _place(network: type[Network]) -> str:
     return f"{network.__module__}:{network.__qualname__}"
-
-
-def _find(name: str) -> type[Network]:
-    place = _NETWORKS.get(_ALIASES.get(name, name), name)
-    if ":" not in place:
-        raise InputError(
-            f"unknown model {name!r}: expected one of {', '.join(list_models())}, or "
-            "package.module:Class"
-        )
-    module, _, attribute = place.partition(":")
-    try:
-        network = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"model {name!r} cannot be imported ({first_line(error)})"
-        ) from error
-    if not (isinstance(network, type) and issubclass(network, Network)):
-        raise InputError(
-            f"model {name!r}: expected a subclass of jaxsr.models.Network, got "
-            f"{network!r}"
-        )
-    return network

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.imaging import list_images, read_image8
 from jaxsr.protocols import get_protocol
 from jaxsr.scoring.pairing import pair_by_name
 from jaxsr.scoring.result import Result, set_entry, versions
-from jaxsr.scoring.sets import HR_FOLDERS, SCALE_FOLDERS, folder_name, named
+from jaxsr.scoring.sets import HR_FOLDERS, SCALE_FOLDERS, folder_name
 
 
 def score_folders(

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from jaxsr import processes
 from jaxsr.cpu import count_cores
 from jaxsr.data import Source
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.imaging import imresize, write_image
 from jaxsr.inference import Device, Upscaler
 from jaxsr.models.bicubic import Bicubic
 from jaxsr.models.variables import check_finite, weights_hash
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.result import Result, hardware, set_entry, versions
-from jaxsr.scoring.sets import lr_image, named, open_sets
+from jaxsr.scoring.sets import lr_image, open_sets
 
 
 def evaluate(

@@ -7,11 +7,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxsr.data import Source
+from jaxsr.errors import named
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
-from jaxsr.scoring.sets import lr_image, named, open_sets
+from jaxsr.scoring.sets import lr_image, open_sets
 
 
 def comparison_picture(

@@ -1,8 +1,7 @@
 """Benchmark sets by the names that they have in results."""
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +69,3 @@ def folder_name(folder: str | Path, uninformative: str) -> str:
         if each.name and not re.fullmatch(uninformative, each.name, re.IGNORECASE):
             return each.name
     return folder.name
-
-
-@contextlib.contextmanager
-def named(what: str | Path) -> Iterator[None]:
-    """Puts `what` before the message of an InputError from within."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{what}: {error}") from error

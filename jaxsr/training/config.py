@@ -14,7 +14,7 @@ from typing import Any
 from flax.traverse_util import unflatten_dict
 from ml_collections import ConfigDict, FieldReference
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, did_you_mean
 
 # A ConfigDict, whose keys type checkers cannot know.
 Config = Any
@@ -282,7 +282,8 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 def unknown_key(name: str) -> str:
     """Returns what to say of a key that there is not."""
-    last = {key.rpartition(".")[2]: key for key in KEYS}
-    close = difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
-    hint = f", did you mean {last[close[0]]}?" if close else ""
-    return f"{name}: no such key{hint}"
+    # The last word decides, what stands before it among several with that one.
+    last = {key: key.rpartition(".")[2] for key in [*KEYS, *default_config()]}
+    close = difflib.get_close_matches(name.rpartition(".")[2], last.values(), n=1)
+    keys = [key for key in last if last[key] in close]
+    return f"{name}: no such key{did_you_mean(name, keys, least=0)}"

@@ -11,8 +11,10 @@ from typing import Any
 from jaxsr.errors import InputError, first_line
 from jaxsr.training.config import KEYS, Config, fits, unknown_key
 
-# What a locked ConfigDict says of a key that it has not.
-_LOCKED = re.compile(r'Key "(\w+)" does not exist and cannot be added')
+# What a locked ConfigDict says of a key that it has not, set or read.
+_NO_KEY = re.compile(
+    r"""Key "(?P<set>\w+)" does not exist and|^(?:"'|'\\')(?P<read>\w+)"""
+)
 
 
 def load_config(spec: str) -> Config:
@@ -39,8 +41,8 @@ def load_config(spec: str) -> Config:
         lines = [frame.lineno for frame in frames if frame.filename == path]
         line = f", line {lines[-1]}" if lines else ""
         message = first_line(error)
-        if key := _LOCKED.search(str(error)):
-            message = unknown_key(key[1])
+        if key := _NO_KEY.search(str(error)):
+            message = unknown_key(key["set"] or key["read"])
         raise InputError(f"{path}{line}: {message}") from error
 
 

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxsr import models
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.models import Network
 from jaxsr.training.config import Config
+
+# Fields that say how a network is run, which other keys decide.
+_NOT_FIELDS = {"dtype": "train.dtype", "block_loop": "train.remat, train.roll_blocks"}
 
 
 def create_model(config: Config) -> Network:
@@ -22,6 +25,11 @@ def create_model(config: Config) -> Network:
             f"train.dtype: expected one of {', '.join(dtypes)}, got "
             f"{config.train.dtype!r}"
         )
+    with named("model.name"):
+        models.find(config.model.name)
+    for key, instead in _NOT_FIELDS.items():
+        if key in config.model:
+            raise InputError(f"model.{key}: no such key, expected {instead} instead")
     return models.create(**config.model, dtype=dtypes[config.train.dtype])
 
 

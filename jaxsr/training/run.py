@@ -13,7 +13,7 @@ from jaxsr import models, processes
 from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.data.photo import MARGIN as PHOTO_MARGIN
 from jaxsr.data.photo import photo_batch
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.loading import load_initial_weights
 from jaxsr.models import Network
 from jaxsr.protocols import get_protocol
@@ -140,12 +140,15 @@ def _train(
         lr_origin = "made from HR in each step (data.degradation=photo)"
     # Opened at the run's scale: some sets are published once for each.
     at_hand = {"data_dir": config.data.data_dir, "scale": config.model.scale}
-    source = source or open_source(config.data.train, **at_hand)
-    source = source.at_scale(config.model.scale)
+    with named("data.train"):
+        source = source or open_source(config.data.train, **at_hand)
+        source = source.at_scale(config.model.scale)
     processes.ask_first(lambda: check_source(workdir, config, source))
-    get_protocol(config.eval.protocol)
-    for name in benchmark_names(config):
-        open_benchmark(name, **at_hand)
+    with named("eval.protocol"):
+        get_protocol(config.eval.protocol)
+    with named("eval.benchmarks"):
+        for name in benchmark_names(config):
+            open_benchmark(name, **at_hand)
     lr_origin = lr_origin or source.lr_origin(config.model.scale)
     _log.info("LR images of %s: %s", source.name, lr_origin)
 
@@ -252,10 +255,8 @@ def _start(config: Config, model: Network, state: TrainState) -> TrainState:
     if not source:
         return state
     variables = load_initial_weights(source, model)
-    try:
+    with named(f"train.init_from: {source}"):
         state, anew = start_from(state, variables)
-    except InputError as error:
-        raise InputError(f"train.init_from: {source}: {error}") from None
     total = len(jax.tree.leaves(state.variables()))
     _log.info(
         "starting from %s (%d of %d variables); anew: %s",
