@@ -30,10 +30,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     if isinstance(content, str):
         content = content.encode()
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(
-            errno.EISDIR, "expected a file to write, got a folder", str(path)
-        )
+    check_place(path)
     try:
         if _is_written_to(path):
             # What was printed so far comes before it where both are the same file.
@@ -47,6 +44,31 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     except OSError as error:
         # A failed write knows no name, and the name of a temporary file says nothing.
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def check_place(path: str | os.PathLike) -> None:
+    """Finds, before there is anything to write, that `write_whole` could not.
+
+    Raises:
+        OSError: as `write_whole` does, where that can be known: a folder of that name,
+            a name that the file system does not take, a folder that cannot be made or
+            written to.
+    """
+    path = Path(path)
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(
+                errno.EISDIR, "expected a file to write, got a folder", str(path)
+            )
+        if _is_written_to(path):
+            return
+    except FileNotFoundError:
+        pass
+    folder = Path(os.path.realpath(path)).parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{folder} is not writable", str(path))
 
 
 def _is_written_to(path: Path) -> bool:

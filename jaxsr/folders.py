@@ -90,8 +90,8 @@ def plan_files(
     if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix and not is_folder:
         _check_suffix(out, suffix)
         pairs = [(sources[0][0], out)]
-    elif out.exists() and not out.is_dir():
-        raise InputError(f"{out}: expected a folder for the results, got a file")
+    elif (file := _file_on_the_way_to(out)) is not None:
+        raise InputError(f"{out}: expected a folder for the results, {file} is a file")
     else:
         pairs = [
             (source, out / (name.with_suffix(suffix) if suffix else name))
@@ -252,6 +252,12 @@ def _names_folder(out: str | Path) -> bool:
     """Returns whether a path is a folder's, whatever the dots in its name."""
     separators = tuple(filter(None, (os.sep, os.altsep)))
     return str(out).endswith(separators) or Path(out).is_dir()
+
+
+def _file_on_the_way_to(folder: Path) -> Path | None:
+    """Returns the file that keeps a folder from being made, if one does."""
+    found = next(filter(os.path.lexists, (folder, *folder.parents)), None)
+    return None if found is None or found.is_dir() else found
 
 
 def _check_suffix(out: Path, suffix: str | None) -> None:

@@ -188,6 +188,17 @@ def test_main_refuses_a_run_of_another_network_or_scale(run, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--json", "--save_images"])
+def test_main_refuses_where_nothing_can_be_written_before_it_measures(
+    flag, photos, tmp_path, capsys
+):
+    (tmp_path / "file").write_bytes(b"")
+    flags = ["--model=bicubic_x2", f"--benchmarks=folder:{photos}"]
+    assert evaluate.main([*flags, f"{flag}={tmp_path}/file/a.json"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and "Not a directory" in printed.err
+
+
 def test_program_ends_with_code_2_and_one_line():
     done = subprocess.run(
         [sys.executable, "evaluate.py", "--model=nonesuch", "--scale=2"],

@@ -67,6 +67,9 @@ def test_plan_files_wrong_paths(photos, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="expected a folder"):
         plan_files([photos], tmp_path / "file")
+    for out in (tmp_path / "file/deeper", tmp_path / "file/and/deeper"):
+        with pytest.raises(InputError, match=f"a folder .*, {tmp_path}/file is a file"):
+            plan_files([photos], out)
 
 
 def test_upscale_files_goes_on(photos, tmp_path):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from jaxsr.files import write_whole
+from jaxsr.files import check_place, write_whole
 
 
 def test_a_file_is_made_with_its_folder_and_replaced(tmp_path):
@@ -47,7 +47,7 @@ def test_a_pipe_is_written_to(tmp_path):
 def test_dev_stdout_in_a_file_comes_after_what_was_printed(tmp_path):
     out = tmp_path / "out"
     program = (
-        "from jaxsr.files import write_whole\n"
+        "from jaxsr.files import check_place, write_whole\n"
         "print('first'); write_whole('/dev/stdout', 'second\\n'); print('third')"
     )
     with out.open("a") as file:
@@ -60,7 +60,7 @@ def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     path.write_text("old")
     program = (
         "import resource, signal\n"
-        "from jaxsr.files import write_whole\n"
+        "from jaxsr.files import check_place, write_whole\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
         f"write_whole({str(path)!r}, 'x' * 1000)"
@@ -83,3 +83,23 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_full_device_is_named():
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         write_whole("/dev/full", b"1")
+
+
+def test_check_place_finds_what_cannot_be_written_before(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("new/target")
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in {
+        "": "expected a file to write, got a folder",
+        "file/deeper": "Not a directory",
+        "file/and/deeper": "Not a directory",
+        "loop": "Too many levels of symbolic links",
+        "a" * 300: "File name too long",
+    }.items():
+        with pytest.raises(OSError, match=f"{message}: '{tmp_path / name}'"):
+            check_place(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    for name in ("file", "new", "new/er", "dangling", "pipe"):
+        check_place(tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before

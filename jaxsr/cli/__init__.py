@@ -188,8 +188,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from jaxsr.files import check_place
     from jaxsr.scoring import markdown_table, score_folders, write_result
 
+    if options.json and options.json != "-":
+        check_place(options.json)
     results = score_folders(
         options.sr_folder,
         options.hr_folder,
@@ -241,7 +244,9 @@ def _convert(options: argparse.Namespace) -> None:
     import ast
 
     from jaxsr.convert import convert
+    from jaxsr.files import check_place
 
+    check_place(options.out)
     fields = {}
     for setting in options.field:
         name, _, value = setting.partition("=")
@@ -260,7 +265,9 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from jaxsr.export import write
+    from jaxsr.files import check_place
 
+    check_place(options.out)
     print(write(options.model, options.out, options.format, scale=options.scale))
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from jaxsr.errors import InputError
@@ -63,9 +64,15 @@ def run(options: argparse.Namespace) -> None:
     from jaxsr import scoring
     from jaxsr.compilation_cache import keep_compiled_programs
     from jaxsr.cpu import keep_freed_memory, use_every_core
+    from jaxsr.files import check_place
     from jaxsr.inference import Upscaler
     from jaxsr.loading import load_weights
 
+    # Before it is computed, which may take hours.
+    if options.json and options.json != "-":
+        check_place(options.json)
+    if options.save_images:
+        check_place(Path(options.save_images, "an image's"))
     keep_freed_memory()  # these three before JAX starts
     use_every_core()
     keep_compiled_programs()

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxsr.errors import InputError, first_line
-from jaxsr.files import write_whole
+from jaxsr.files import check_place, write_whole
 from jaxsr.imaging import decode, encode, tiff
 from jaxsr.imaging.encode import SUFFIXES
 from jaxsr.imaging.metadata import Metadata
@@ -128,18 +128,13 @@ def check_writable(
     except encode.CannotHold as error:
         raise InputError(f"{path}: {error}") from error
     try:
-        os.lstat(path)
-    except FileNotFoundError:
-        pass
+        check_place(path)
+    except IsADirectoryError as error:
+        raise InputError(
+            f"{path}: expected the name of a file, got a folder's"
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    if path.is_dir():
-        raise InputError(f"{path}: expected the name of a file, got a folder's")
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: cannot be written: {folder} is not writable")
 
 
 def write_image(
