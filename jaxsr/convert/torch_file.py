@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from jaxsr.convert.pickle_bounds import PickleBoundsError, check_pickle
 from jaxsr.convert.torch_pickle import Inert, Tensor, TensorUnpickler
 from jaxsr.errors import InputError
 
@@ -21,6 +22,12 @@ from jaxsr.errors import InputError
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
 
+
+# Bytes of tensors that share what a file holds once.
+_LARGEST = 2**30
+
+# Containers within containers; a path through more is no longer a name.
+_DEEPEST = 50
 
 # Takes what a pickle held, and the file's path for messages.
 Select = Callable[[Any, Path], dict[str, Tensor]]
@@ -71,13 +78,14 @@ def _read_archive(
         raise InputError(f"{path}: expected little-endian numbers, got big-endian")
     with archive.open(pickles[0]) as file:
         content, _ = _unpickle(file, path)
-    arrays = {}
-    for key, tensor in select(content, path).items():
-        name = f"{folder}data/{tensor.key}"
+
+    def read_buffer(key: str) -> bytes:
+        name = f"{folder}data/{key}"
         if name not in entries:
             raise InputError(f"{path}: damaged, the entry {name!r} is missing")
-        arrays[key] = _read_tensor(tensor, archive.read(name), path)
-    return arrays
+        return archive.read(name)
+
+    return _read_tensors(select(content, path), read_buffer, path)
 
 
 def read_legacy(path: Path, select: Select) -> dict[str, np.ndarray]:
@@ -110,20 +118,22 @@ def read_legacy(path: Path, select: Select) -> dict[str, np.ndarray]:
                     f"got {len(buffers)}"
                 )
             buffers[key] = file.read(length)
-    arrays = {}
-    for key, tensor in select(content, path).items():
-        if tensor.key not in buffers:
-            raise InputError(f"{path}: damaged, the storage {tensor.key!r} is missing")
-        arrays[key] = _read_tensor(tensor, buffers[tensor.key], path)
-    return arrays
+
+    def get_buffer(key: str) -> bytes:
+        if key not in buffers:
+            raise InputError(f"{path}: damaged, the storage {key!r} is missing")
+        return buffers[key]
+
+    return _read_tensors(select(content, path), get_buffer, path)
 
 
 def _unpickle(file: IO[bytes], path: Path) -> tuple[Any, dict[str, int]]:
     """Returns the next object of `file`, and the bytes per number of its storages."""
     unpickler = TensorUnpickler(file)
     try:
+        check_pickle(file)
         return unpickler.load(), unpickler.item_sizes
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, PickleBoundsError) as error:
         raise InputError(
             f"{path}: refused, nothing was run: the file {error}"
         ) from None
@@ -135,11 +145,24 @@ def _unpickle(file: IO[bytes], path: Path) -> tuple[Any, dict[str, int]]:
         ) from None
 
 
-def _read_tensor(tensor: Tensor, buffer: bytes, path: Path) -> np.ndarray:
-    try:
-        return tensor.read(buffer)
-    except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: damaged, the file {error}") from None
+def _read_tensors(
+    tensors: dict[str, Tensor], read_buffer: Callable[[str], bytes], path: Path
+) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    # Tensors may share a storage, and thousands of them one.
+    left = max(_LARGEST, 2 * path.stat().st_size)
+    for name, tensor in tensors.items():
+        try:
+            arrays[name] = tensor.read(read_buffer(tensor.key))
+        except pickle.UnpicklingError as error:
+            raise InputError(f"{path}: damaged, the file {error}") from None
+        left -= arrays[name].nbytes
+        if left < 0:
+            raise InputError(
+                f"{path}: its tensors are larger than the file, expected at most "
+                f"{_LARGEST / 1e9:.1f} GB of such weights"
+            )
+    return arrays
 
 
 def choose_weights(content: Any, path: Path) -> dict[str, Tensor]:
@@ -186,17 +209,19 @@ def flatten(content: Any, path: Path) -> dict[str, Tensor]:
 def _state_dicts(content: Any) -> dict[str, dict[str, Tensor]]:
     """Returns by its path each container in `content` that has tensors of its own."""
     found: dict[str, dict[str, Tensor]] = {}
-    waiting: list[tuple[str, Any]] = [("", content)]
+    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
     seen: set[int] = set()
-    for name, value in waiting:
+    for name, value, depth in waiting:
         if id(value) in seen:  # a file could hold a container that contains itself
             continue
         seen.add(id(value))
         if tensors := _state_dict(value):
             found[name] = tensors
-        if isinstance(value, dict | list | tuple):
+        if isinstance(value, dict | list | tuple) and depth < _DEEPEST:
             items = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting += [(f"{name}.{k}" if name else str(k), v) for k, v in items]
+            waiting += [
+                (f"{name}.{k}" if name else str(k), v, depth + 1) for k, v in items
+            ]
     return found
 
 
@@ -209,10 +234,9 @@ def _state_dict(content: Any) -> dict[str, Tensor]:
             if isinstance(value, Tensor)
         }
     tensors: dict[str, Tensor] = {}
-    modules = [("", content)]
+    modules = [("", content, 0)]
     seen: set[int] = set()
-    while modules:
-        prefix, module = modules.pop(0)
+    for prefix, module, depth in modules:
         state = module.state if isinstance(module, Inert) else None
         if not isinstance(state, dict) or id(module) in seen:
             continue
@@ -222,6 +246,6 @@ def _state_dict(content: Any) -> dict[str, Tensor]:
             for name, value in named.items() if isinstance(named, dict) else ():
                 if isinstance(value, Tensor):
                     tensors[f"{prefix}{name}"] = value
-                elif group == "_modules":
-                    modules.append((f"{prefix}{name}.", value))
+                elif group == "_modules" and depth < _DEEPEST:
+                    modules.append((f"{prefix}{name}.", value, depth + 1))
     return tensors

@@ -322,6 +322,63 @@ def test_read_checkpoint_compressed_archive(tmp_path):
         read_checkpoint(path)
 
 
+def _nested_twice(times: int) -> bytes:
+    """Returns opcodes of a tuple that holds one twice, which holds one twice, ..."""
+    notes = [b"(h" + bytes([k]) + b"h" + bytes([k]) + b"tq" for k in range(times)]
+    return b")q\0" + b"".join(
+        b"0" + note + bytes([k + 1]) for k, note in enumerate(notes)
+    )
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        # 16 GB for the table of notes.
+        (b"\x80\x02]r\xff\xff\xff\x7f.", "notes an object under the number 2147483647"),
+        # A process that dies while it hashes.
+        (b"\x80\x02}(" + b")" + b"\x85" * 10**6 + b"Nu.", "holds a tuple .* deep"),
+        # One that hashes for years.
+        (b"\x80\x02}(" + _nested_twice(60) + b"Nu.", "holds a tuple of 1048575 parts"),
+        # 10 GB of names.
+        (b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b".", "found none"),
+    ],
+    ids=["notes", "deep tuple", "wide tuple", "deep list"],
+)
+def test_read_checkpoint_pickle_bomb(content, message, container, tmp_path):
+    path = tmp_path / "bomb.pth"
+    path.write_bytes(container(content))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(path)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 2**19  # kilobytes
+
+
+def test_read_checkpoint_tensors_that_share_a_storage(tmp_path):
+    """Tied weights are read; a thousand names for a gigabyte are not."""
+    size = 2**20
+
+    def content(count: int) -> bytes:
+        tensor = (
+            b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n"
+            b"FloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuJ"
+            + struct.pack("<i", size)
+            + b"tQK\0J"
+            + struct.pack("<i", size)
+            + b"\x85K\x01\x85\x89NtR"
+        )
+        names = [b"X\x06\0\0\0" + b"%06d" % k for k in range(count)]
+        return b"\x80\x02}(" + b"".join(name + tensor for name in names) + b"u."
+
+    path = tmp_path / "a.pth"
+    path.write_bytes(zip_archive(content(2), {"0": bytes(4 * size)}))
+    assert {a.shape for a in read_checkpoint(path).values()} == {(size,)}
+    path.write_bytes(zip_archive(content(300), {"0": bytes(4 * size)}))
+    with pytest.raises(InputError, match="its tensors are larger than the file"):
+        read_checkpoint(path)
+
+
 def test_read_checkpoint_object_arrays(tmp_path):
     np.savez(tmp_path / "weights.npz", weight=np.array([{}], object))
     with pytest.raises(InputError, match="not a readable .npz file"):
