@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,11 +22,13 @@ class _Server(http.server.ThreadingHTTPServer):
 
     Attributes:
         breaks_off: close the connection in the middle of the answer.
+        stalls: send nothing more from the middle of the answer on, until it is set.
         knows_ranges: answer requests for a part with that part.
         ranges: the Range header of each request so far.
     """
 
     breaks_off = False
+    stalls: threading.Event | None = None
     knows_ranges = True
 
     def __init__(self):
@@ -54,6 +57,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         half = len(body) // 2
+        if self.server.stalls is not None:
+            self.wfile.write(body[:half])
+            self.server.stalls.wait(60)
+            return
         self.wfile.write(body[:half] if self.server.breaks_off else body)
 
     def log_message(self, format, *args):
@@ -99,6 +106,24 @@ def test_fetch_goes_on_where_it_broke(server, tmp_path):
     assert server.ranges == [None, f"bytes={got}-"]
     assert path.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fetch_gives_a_silent_server_up_and_goes_on_later(server, tmp_path):
+    server.stalls = threading.Event()
+    begun = time.monotonic()
+    try:
+        with pytest.raises(InputError, match="cannot be fetched from http.*it broke"):
+            fetch(server.url, sha256=SHA256, folder=tmp_path, patience=0.5)
+    finally:
+        server.stalls.set()
+    assert time.monotonic() - begun < 20
+    (part,) = tmp_path.glob("*.part")
+    got = part.stat().st_size
+    assert 0 < got <= len(CONTENT) // 2
+    server.stalls = None
+    path = fetch(server.url, sha256=SHA256, folder=tmp_path)
+    assert server.ranges == [None, f"bytes={got}-"]
+    assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("knows_ranges, got", [(False, 1000), (True, len(CONTENT))])

@@ -73,6 +73,15 @@ def test_create_optimizer_sgd_momentum_accumulates():
     np.testing.assert_allclose(updates, [-0.1 * (0.9 + 1)], rtol=1e-6)
 
 
+def test_create_optimizer_layer_rates_that_name_nothing():
+    optimizer = create_optimizer(
+        optax.constant_schedule(1.0), layer_rates={"a": 0.1, "nosuch/.*": 0.0}
+    )
+    message = "optimizer.layer_rates: expected patterns .* 'nosuch/.*', which none"
+    with pytest.raises(InputError, match=message):
+        optimizer.init({"a": jnp.ones(2), "b": jnp.ones(2)})
+
+
 def test_create_optimizer_layer_rates_scale_named_parameters():
     updates = _first_update([1.0, 1.0], name="sgd", layer_rates={"ta.*": 0.1})
     np.testing.assert_allclose(updates["head"], [-0.1, -0.1], rtol=1e-6)

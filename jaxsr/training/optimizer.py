@@ -116,7 +116,8 @@ def create_optimizer(
         muon_scale: the size of Muon's updates beside Adam's, see `_scale_by_muon`.
 
     Raises:
-        InputError: unknown optimiser, or no kernel for Muon.
+        InputError: unknown optimiser. What it returns raises one when it is given the
+            parameters: no kernel for Muon, or none that `layer_rates` names.
     """
     parts = []
     if clip_norm:
@@ -172,10 +173,22 @@ def _scale_layers(rates: dict[str, float]) -> optax.GradientTransformation:
                 return rate
         return 1.0
 
-    def scale(updates):
-        return _map_with_path(lambda path, g: factor(path) * g, updates)
+    def check(params) -> optax.EmptyState:
+        paths = jax.tree.leaves(_map_with_path(lambda path, _: path, params))
+        for pattern in rates:
+            if not any(re.fullmatch(pattern, path) for path in paths):
+                raise InputError(
+                    f"optimizer.layer_rates: expected patterns of parameters, got "
+                    f"{pattern!r}, which none of the network's has for its path; there "
+                    f"are {', '.join(paths[:3])} ..."
+                )
+        return optax.EmptyState()
 
-    return optax.stateless(lambda updates, params: scale(updates))
+    def scale(updates, state, params=None):
+        del params
+        return _map_with_path(lambda path, g: factor(path) * g, updates), state
+
+    return optax.GradientTransformation(check, scale)
 
 
 # A kernel [height, width, inputs, outputs] as a matrix.

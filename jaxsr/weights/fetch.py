@@ -6,6 +6,7 @@ another process as well.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import tempfile
@@ -16,16 +17,21 @@ import filelock
 
 from jaxsr.errors import InputError
 
-_TIMEOUT = 30.0  # seconds without an answer
 
-
-def fetch(url: str, *, sha256: str, folder: str | Path | None = None) -> Path:
+def fetch(
+    url: str,
+    *,
+    sha256: str,
+    folder: str | Path | None = None,
+    patience: float = 30,
+) -> Path:
     """Returns the file at `url`, from the cache once it has been fetched.
 
     Args:
         url: of the file, http or https.
         sha256: of its content, in hexadecimal.
         folder: the cache; by default JAXSR_CACHE_DIR, else the user's cache folder.
+        patience: seconds without a byte after which the server is given up.
 
     Raises:
         InputError: pooch is not installed, or the file is not in the cache and cannot
@@ -40,7 +46,8 @@ def fetch(url: str, *, sha256: str, folder: str | Path | None = None) -> Path:
             f"{file} does not come with jaxsr, and pooch, which fetches it, is not "
             "installed: pip install 'jaxsr-superres[fetch]'"
         ) from None
-    resume: Any = _resume  # pooch's type for it wants a class
+    # pooch's type for it wants a class.
+    resume: Any = functools.partial(_resume, patience=patience)
     folder = Path(
         folder or os.environ.get("JAXSR_CACHE_DIR") or pooch.os_cache("jaxsr")
     )
@@ -73,10 +80,17 @@ def _one_at_a_time(path: Path) -> contextlib.AbstractContextManager:
     return filelock.FileLock(Path(tempfile.gettempdir(), f"jaxsr-{key[:16]}.lock"))
 
 
-def _resume(url: str, output_file: str, pooch: Any, *, check_only: Any = None) -> None:
+def _resume(
+    url: str,
+    output_file: str,
+    pooch: Any,
+    *,
+    check_only: Any = None,
+    patience: float,
+) -> None:
     """Downloads to a file that is kept when it breaks, and moves that to the output.
 
-    The arguments are those of pooch's own downloaders.
+    The arguments but the last are those of pooch's own downloaders.
     """
     import requests
 
@@ -84,7 +98,7 @@ def _resume(url: str, output_file: str, pooch: Any, *, check_only: Any = None) -
     part = Path(output_file).parent / f"{url.rpartition('/')[2]}.part"
     done = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={done}-"} if done else {}
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+    with requests.get(url, headers=headers, stream=True, timeout=patience) as response:
         # 416: there is nothing behind what we have.
         if response.status_code != requests.codes.requested_range_not_satisfiable:
             response.raise_for_status()
