@@ -53,6 +53,7 @@ def test_open_source_folder_of_images(tmp_path):
         ("hr", "lr/2x", "0001.png"),
         ("train_HR", "train_LR", "0001_x2.png"),
         ("DIV2K_train_HR", "DIV2K_train_LR_mild", "0001x2m.png"),
+        ("train_HR", "train_LR_bicubic/X2", "0001.png"),
     ],
 )
 def test_open_source_folder_with_lr(tmp_path, hr, lr, lr_name):
@@ -64,6 +65,46 @@ def test_open_source_folder_with_lr(tmp_path, hr, lr, lr_name):
         assert source.lr_origin(2) == str((tmp_path / hr).parent / lr)
         assert source.lr(0, 3) is None
         assert source.lr_origin(3) == "made by the exact bicubic"
+
+
+@pytest.mark.parametrize("lr", ["train_LR_bicubic/X2_sub", "train_LR_sub/X2"])
+def test_lr_of_crops_beside_whole_images(tmp_path, lr):
+    """BasicSR's folders: those of whole images are of others."""
+    write_noise(tmp_path / "train_HR_sub/0001_s001.png")
+    low = write_noise(tmp_path / lr / "0001_s001.png", 6, 5)
+    write_noise(tmp_path / "train_HR/0001.png", seed=2)
+    whole = write_noise(tmp_path / "train_LR_bicubic/X2/0001.png", 6, 5, seed=1)
+    for hr, expected in ("train_HR_sub", low), ("train_HR", whole):
+        source = open_source(f"folder:{tmp_path}/{hr}")
+        np.testing.assert_array_equal(source.lr(0, 2), expected)
+        assert source.lr(0, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "advice"),
+    [
+        ("target", "input", "target_LR"),
+        ("HR", "x2", "LR"),
+        ("HR", "HR/small", "LR"),
+        ("HR/x2", "low/x2", "HR/x2_LR"),
+    ],
+)
+def test_what_could_be_lr_is_not_passed_over_without_a_word(tmp_path, hr, lr, advice):
+    for k in range(2):
+        write_noise(tmp_path / hr / f"{k}.png")
+        low = write_noise(tmp_path / lr / f"{k}x2.png", 6, 5)
+        # Neither smaller pictures of other names nor equal ones of the same name.
+        write_noise(tmp_path / "others" / f"a{k}.png", 6, 5)
+        write_noise(tmp_path / "copies" / f"{k}.png")
+    source = open_source(f"folder:{tmp_path / hr}")
+    assert source.lr(0, 2) is None
+    said = source.lr_origin(2)
+    assert f"{tmp_path / lr} could hold some" in said
+    assert said.endswith(f"call it {tmp_path / advice} if it does")
+    assert source.lr_origin(3) == "made by the exact bicubic"
+    (tmp_path / lr).rename(tmp_path / advice)
+    source = open_source(f"folder:{tmp_path / hr}")
+    np.testing.assert_array_equal(source.lr(1, 2), low)
 
 
 @pytest.mark.parametrize("lr", ["photos/LR", "photos_LR"])
@@ -104,7 +145,9 @@ def test_lr_of_no_scale(tmp_path):
         read_pair(source, 0, scale=2)
 
 
-@pytest.mark.parametrize("names", [("a.png", "ax2.png"), ("a_HR.png", "a_LR.png")])
+@pytest.mark.parametrize(
+    "names", [("a.png", "ax2.png"), ("a_HR.png", "a_LR.png"), ("b_HR.png", "b_LR2.png")]
+)
 def test_lr_among_hr(tmp_path, names):
     for name in names:
         write_noise(tmp_path / name)

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from jaxsr.data.benchmarks import is_benchmark, open_set, unusual_images
 from jaxsr.data.pairs import check_sizes
-from jaxsr.data.source import Source
+from jaxsr.data.source import MADE_HERE, Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.imaging.resize import Edge
@@ -93,6 +93,7 @@ class SourceReport:
     gray: int = 0
     lr: list[LrReport] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    lr_origin: str = MADE_HERE
     # Of a benchmark set: the images that are not the usual copy's, None if not known.
     unusual: list[str] | None = None
 
@@ -125,7 +126,7 @@ class SourceReport:
         for report in self.lr:
             lines += report.lines()
         if not self.lr and not self.problems:
-            lines.append("no LR images: they are made by the exact bicubic")
+            lines.append(f"no LR images: they are {self.lr_origin}")
         return lines + [f"problem: {problem}" for problem in self.problems]
 
     def _copy(self) -> str:
@@ -182,6 +183,8 @@ def check_source(
                     report.problems.append(str(error))
         if lr_report.images:
             report.lr.append(lr_report)
+        elif not report.problems and report.lr_origin == MADE_HERE:
+            report.lr_origin = at_scale.lr_origin(scale)
     if is_benchmark(spec) and not report.problems:
         report.unusual = unusual_images(source)
     return report

@@ -4,6 +4,7 @@
     HR/0001.png                 LR/x2/0001.png
     HR/0001.png                 LR/0001x2.png
     GT/0001.png                 LRbicx2/0001.png
+    train_HR_sub/0001_s001.png  train_LR_bicubic/X2_sub/0001_s001.png
 
 An LR folder is called as the HR folder is, LR or LQ in place of HR or GT, with anything
 behind it; or it lies inside the HR folder. Its files may lie in folders of their scale,
@@ -12,6 +13,8 @@ or its name or theirs may say the scale; where nothing does, their sizes do.
 Whatever looks like LR images is used or refused, never passed over.
 """
 
+import contextlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +28,6 @@ from jaxsr.imaging.files import SUFFIXES
 _HR_WORD = re.compile(
     r"(?<![a-z])(HR|GT(mod\d+)?|original)(?![a-z])|HR$", re.IGNORECASE
 )
-_SCALE_FOLDER = re.compile(r"x?(\d)x?", re.IGNORECASE)
 _SCALE_ENDING = re.compile(r"x(\d)$", re.IGNORECASE)
 
 # Nothing but these scales is looked for where only sizes tell.
@@ -48,8 +50,8 @@ def find_lr(
             sizes fit no scale.
     """
     found = {}
-    for folder in _lr_folders(hr_folder):
-        for place, files in _files_of_scale(folder, hr_paths, scale):
+    for folder, ending in _lr_folders(hr_folder):
+        for place, files in _files_of_scale(folder, ending, hr_paths, scale):
             found[place] = files
     if len(found) > 1:
         # DIV2K's other degradations lie beside the bicubic that all tables are of.
@@ -72,7 +74,8 @@ def check_apart(paths: Sequence[Path]) -> None:
     for path in paths:
         stem = path.stem.lower()
         scaled = re.fullmatch(r"(.+?)[_-]?x[2348]", stem)
-        of_pair = stem.endswith("_lr") and f"{stem[:-3]}_hr" in stems
+        low = re.fullmatch(r"(.+?)_lr[2348]?", stem)  # RealSR's: a_HR.png, a_LR2.png
+        of_pair = low and f"{low[1]}_hr" in stems
         if of_pair or (scaled and scaled[1] in stems):
             raise InputError(
                 f"{path}: looks like an LR image among HR images, expected them in "
@@ -80,19 +83,72 @@ def check_apart(paths: Sequence[Path]) -> None:
             )
 
 
-def _lr_folders(hr_folder: Path) -> list[Path]:
-    """Returns the folders of LR images that belong to a folder of HR images."""
-    inside = re.compile(r"L[RQ]([^a-z].*|bic.*|x\d)?", re.IGNORECASE)
-    folders = [p for p in _folders(hr_folder) if inside.fullmatch(p.name)]
+def looks_like_lr(
+    hr_folder: Path, hr_paths: Mapping[str, Path], scale: int
+) -> Path | None:
+    """Returns a folder near that of the HR images whose files could be their LR images,
+    by names and sizes, though it is not called so; None if there is none.
+
+    Args:
+        hr_folder, hr_paths, scale: see `find_lr`, which found nothing.
+    """
+    places = [(hr_folder, "."), (hr_folder.parent, ".")]
+    places.append((hr_folder.parent.parent, hr_folder.name))  # HR/x2 beside LR/x2
+    for place, inside in places:
+        # What cannot be looked into is somebody else's.
+        with contextlib.suppress(OSError):
+            for child in _folders(place):
+                folder = child / inside
+                if not folder.is_dir() or folder.samefile(hr_folder):
+                    continue
+                if _could_be_lr(folder, hr_paths, scale):
+                    return folder
+    return None
+
+
+def lr_name(hr_folder: Path) -> Path:
+    """Returns what a folder of LR images may be called to be found."""
+    name, words = hr_folder.name, [*_HR_WORD.finditer(hr_folder.name)]
+    if not words:
+        return hr_folder.with_name(f"{name}_LR")
+    start, end = words[-1].span()
+    return hr_folder.with_name(f"{name[:start]}LR{name[end:]}")
+
+
+def _could_be_lr(folder: Path, hr_paths: Mapping[str, Path], scale: int) -> bool:
+    """Returns whether the first image has a smaller one of its name in a folder."""
+    name = next(iter(hr_paths))
+    stem = re.sub(r"[_-](HR|GT)$", "", name, flags=re.IGNORECASE)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for path in (Path(e) for e in entries if e.name.startswith(stem)):
+            if path.suffix.lower() in SUFFIXES:
+                image, held = _read_name(path.stem, hr_paths)
+                if image == name and held in (None, scale):
+                    if scale in _fitting_scales(hr_paths[name], path):
+                        return True
+    return False
+
+
+def _lr_folders(hr_folder: Path) -> list[tuple[Path, str]]:
+    """Returns the folders of LR images that belong to a folder of HR images, each with
+    what the names of its folders of one scale end in."""
+    rest = r"([^a-z].*|bic.*|x\d)?"
+    inside = re.compile(rf"L[RQ]{rest}", re.IGNORECASE)
+    folders = [(p, "") for p in _folders(hr_folder) if inside.fullmatch(p.name)]
     name, words = hr_folder.name, [*_HR_WORD.finditer(hr_folder.name)]
     if words:
         start, end = words[-1].span()
-        before, behind = re.escape(name[:start]), re.escape(name[end:])
-        beside = rf"{before}L[RQ]{behind}([^a-z].*|bic.*|x\d)?"
+        before, behind = re.escape(name[:start]), name[end:]
+        # train_HR_sub beside train_LR_sub, or beside train_LR with folders X2_sub.
+        beside = {"": rf"{before}L[RQ]{re.escape(behind)}{rest}"}
+        if behind:
+            beside[behind] = rf"{before}L[RQ]{rest}"
     else:
-        beside = rf"{re.escape(name)}[_-]?L[RQ]([^a-z].*|bic.*|x\d)?"
-    pattern = re.compile(beside, re.IGNORECASE)
-    folders += [p for p in _folders(hr_folder.parent) if pattern.fullmatch(p.name)]
+        beside = {"": rf"{re.escape(name)}[_-]?L[RQ]{rest}"}
+    for ending, pattern in beside.items():
+        fits = re.compile(pattern, re.IGNORECASE).fullmatch
+        beside_it = [p for p in _folders(hr_folder.parent) if fits(p.name)]
+        folders += [(p, ending) for p in beside_it if (p, "") not in folders]
     return folders
 
 
@@ -101,18 +157,17 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files_of_scale(
-    folder: Path, hr_paths: Mapping[str, Path], scale: int
+    folder: Path, ending: str, hr_paths: Mapping[str, Path], scale: int
 ) -> list[tuple[Path, list[Path]]]:
     """Returns the places in an LR folder that hold files of this scale."""
+    of_scale = re.compile(rf"x?(\d)x?{re.escape(ending)}", re.IGNORECASE).fullmatch
     by_scale = [
-        (match, child)
-        for child in _folders(folder)
-        if (match := _SCALE_FOLDER.fullmatch(child.name))
+        (match, child) for child in _folders(folder) if (match := of_scale(child.name))
     ]
     places = [child for match, child in by_scale if int(match[1]) == scale]
     named = _SCALE_ENDING.search(folder.name)
     has_files = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-    if has_files or not by_scale:
+    if not ending and (has_files or not by_scale):
         if named is None or int(named[1]) == scale:
             places.append(folder)
     found = []

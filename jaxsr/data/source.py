@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsr.data.lr_files import check_apart, find_lr
+from jaxsr.data.lr_files import check_apart, find_lr, looks_like_lr, lr_name
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image8
 
@@ -104,8 +104,14 @@ class FolderSource(Source):
         return [self._paths[name], *([lr_paths[name]] if lr_paths else [])]
 
     def lr_origin(self, scale: int) -> str:
-        paths = self._lr_files(scale)
-        return str(next(iter(paths.values())).parent) if paths else MADE_HERE
+        if paths := self._lr_files(scale):
+            return str(next(iter(paths.values())).parent)
+        if similar := looks_like_lr(self.folder, self._paths, scale):
+            return (
+                f"{MADE_HERE}; {similar} could hold some by its images' names and "
+                f"sizes, and is not used: call it {lr_name(self.folder)} if it does"
+            )
+        return MADE_HERE
 
     def _lr_files(self, scale: int) -> dict[str, Path]:
         if scale not in self._lr_paths:
