@@ -6,12 +6,12 @@ behind a colon (--config=configs/edsr.py:x4,cpu), a single key on the command li
 """
 
 import argparse
-import contextlib
 import logging
 import shlex
 import sys
 
 from jaxsr.errors import reports_input_errors
+from jaxsr.process_flags import add_process_flags, joined
 
 
 @reports_input_errors
@@ -29,7 +29,7 @@ def main() -> None:
     check_config(config)
     logging.getLogger().setLevel(logging.ERROR)
     keep_freed_memory()  # these three before JAX starts
-    with _joined(given), messages():
+    with joined(given), messages():
         use_every_core(config.data.batch_size // (given.num_processes or 1))
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         train(config, given.workdir, command=command)
@@ -46,49 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         "--config", required=True, help="PATH or PATH:CHOICE, configs/edsr.py:x4,cpu"
     )
     parser.add_argument("--workdir", help="the run's folder; default runs/<name>")
-    parser.add_argument(
-        "--distributed", action="store_true", help="train together with other processes"
-    )
-    many = parser.add_argument_group("what TPU pods, SLURM and MPI tell by themselves")
-    many.add_argument("--coordinator_address", help="HOST:PORT of process 0")
-    many.add_argument("--num_processes", type=_whole(1), help="that train together")
-    many.add_argument("--process_id", type=_whole(0), help="which one this is, from 0")
-    for name, default, words in (
-        ("initialization", 300, "in which all join"),
-        ("heartbeat", 100, "of silence that mean death"),
-    ):
-        many.add_argument(
-            f"--{name}_timeout",
-            type=_whole(1),
-            default=default,
-            help=f"seconds {words}; default {default}",
-        )
+    add_process_flags(parser)
     return parser
-
-
-def _whole(least: int):
-    def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, got {text!r}"
-            )
-        return int(text)
-
-    return parse
-
-
-def _joined(given: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    from jaxsr import processes
-
-    if not given.distributed:
-        return contextlib.nullcontext()
-    return processes.connected(
-        coordinator_address=given.coordinator_address,
-        num_processes=given.num_processes,
-        process_id=given.process_id,
-        initialization_timeout=given.initialization_timeout,
-        heartbeat_timeout=given.heartbeat_timeout,
-    )
 
 
 if __name__ == "__main__":

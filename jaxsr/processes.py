@@ -165,6 +165,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def place() -> tuple[int, int]:
+    """Returns the number of this process, from 0, and how many there are."""
+    return jax.process_index(), jax.process_count()
+
+
 def gather(value: Any) -> list[Any]:
     """Returns what each process gave, in the order of their numbers.
 

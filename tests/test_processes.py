@@ -316,6 +316,29 @@ def test_two_processes_agree(photos, tmp_path, monkeypatch):
     assert one["scores"] == alone["benchmarks"]
 
 
+def test_two_processes_share_a_folders_pictures(photos, tmp_path):
+    folder = Path(photos.removeprefix("folder:"))
+    (folder / "broken.png").write_bytes(b"no picture")
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    command = ["-m", "jaxsr.cli", "upscale", str(folder), "-n", "rcbam_lite_x2", "-o"]
+    _start(*command, str(alone), devices=2).communicate(timeout=200)
+    processes = _start_two(*command, str(together))
+    errors = [process.communicate(timeout=200)[1] for process in processes]
+    # Every other one; who meets a bad one says so by its code.
+    assert [process.returncode for process in processes] == [0, 1]
+    assert "broken.png" not in errors[0] and "broken.png: " in errors[1]
+    for mine, text in zip((["0.png", "2.png"], ["1.png"]), errors, strict=True):
+        written = [line for line in text.splitlines() if str(together) in line]
+        assert [line.rpartition("/")[2] for line in written] == mine
+    for name in ("0.png", "1.png", "2.png"):
+        assert (together / name).read_bytes() == (alone / name).read_bytes()
+
+    processes = _start_two(*command, str(together))
+    errors = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2]
+    assert all("exists already" in text for text in errors)
+
+
 def test_processes_that_never_join_end_the_others(photos, tmp_path):
     port, timeout = _free_port(), 2
     command = [*_train(photos, tmp_path / "run"), f"--initialization_timeout={timeout}"]

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import jaxsr
-from jaxsr.cli import demo, evaluate, upscale
+from jaxsr.cli import demo, evaluate, upscale, upscale_flags
 from jaxsr.errors import InputError, reports_input_errors
 
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "published network of that scale with the highest PSNR is used; `jaxsr models "
         "--weights` lists them.",
     )
-    upscale.add_arguments(enlarge)
+    upscale_flags.add_arguments(enlarge)
     enlarge.set_defaults(command=upscale.run)
 
     page = commands.add_parser(

@@ -3,134 +3,16 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from jaxsr.errors import InputError
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what `run` takes."""
-    parser.add_argument(
-        "inputs",
-        nargs="*",
-        metavar="IN",
-        help="files and folders; - is standard input",
-    )
-    parser.add_argument(
-        "-i",
-        "--input",
-        action="append",
-        default=[],
-        metavar="IN",
-        help="one more of them",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        help="folder, or for one file a file name; - is standard output",
-    )
-    parser.add_argument(
-        "-s",
-        "--scale",
-        metavar="FACTOR",
-        help="2, 3.5 (from x4), 8 (by x4, then x2); weights know their own",
-    )
-    parser.add_argument(
-        "-n",
-        "--model",
-        metavar="SPEC",
-        help="published weights (rcbam_lite_x2), bicubic_x2, a run's folder or a file, "
-        "another project's too; or a network's name beside --scale; default: the best "
-        "published one",
-    )
-    parser.add_argument(
-        "--for",
-        dest="made_for",
-        choices=("clean", "photo"),
-        default="clean",
-        help="clean pictures (default), or photos: a little blurred, saved as JPEG",
-    )
-    trained = parser.add_mutually_exclusive_group()
-    trained.add_argument("--weights", metavar="FILE", help="as --model")
-    trained.add_argument("--workdir", metavar="RUN", help="as --model")
-    parser.add_argument(
-        "-t",
-        "--tile",
-        type=int,
-        metavar="N",
-        help="side of tiles in the input's pixels, 0: none; default: if it is large",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=int,
-        default=32,
-        metavar="N",
-        help="pixels of the input that neighbouring tiles share",
-    )
-    parser.add_argument(
-        "--self-ensemble",
-        action="store_true",
-        help="average over 8 flips and turns: better, 8 times slower",
-    )
-    parser.add_argument(
-        "-r",
-        "--recursive",
-        action="store_true",
-        help="take sub-folders' pictures as well, and keep their places",
-    )
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument(
-        "--overwrite", action="store_true", help="replace existing results"
-    )
-    existing.add_argument(
-        "--skip-existing",
-        action="store_true",
-        help="leave existing results, and go on with the others",
-    )
-    parser.add_argument(
-        "-f",
-        "--format",
-        metavar="SUFFIX",
-        help="of results, e.g. png; default: each picture's",
-    )
-    parser.add_argument(
-        "--quality",
-        type=int,
-        metavar="N",
-        help="1 to 100, of JPEG and AVIF (default: 95), of WebP (default: no loss)",
-    )
-    parser.add_argument(
-        "--strip", action="store_true", help="no colour profile, EXIF, XMP, resolution"
-    )
-    parser.add_argument(
-        "--max-megapixels",
-        type=float,
-        default=100.0,
-        metavar="N",
-        help="refuse pictures of more; default: 100",
-    )
-    parser.add_argument(
-        "--require-accelerator",
-        action="store_true",
-        help="end with an error where JAX finds only the CPU",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be written, no more"
-    )
-    parser.add_argument(
-        "--cache",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="keep compiled programs in the user's cache folder (default: yes, where "
-        "JAX can; JAXSR_CACHE=0 also turns it off)",
-    )
+from jaxsr.process_flags import joined
 
 
 def run(options: argparse.Namespace) -> int:
     """Enlarges what the options name; returns the exit code."""
     from jaxsr.compilation_cache import keep_compiled_programs
     from jaxsr.cpu import keep_freed_memory, use_every_core
-    from jaxsr.folders import plan_files
     from jaxsr.streams import STANDARD
 
     inputs = options.inputs + options.input
@@ -142,33 +24,57 @@ def run(options: argparse.Namespace) -> int:
     streams = STANDARD in (*inputs, options.out)
     if streams:
         _check_streams(inputs, options)
-    plan = plan_files(
-        [] if streams else inputs,
-        options.out,
-        recursive=options.recursive,
-        suffix=suffix,
-        overwrite=options.overwrite,
-        skip_existing=options.skip_existing,
-    )
     keep_freed_memory()
-    use_every_core()
-    if options.cache:
-        keep_compiled_programs()
-    if options.require_accelerator:
-        _require_accelerator()
-    upscaler = _upscaler(options)
-    print(upscaler.describe(), file=sys.stderr)
-    if streams:
-        return _upscale_stream(upscaler, inputs[0], suffix, options)
-    for line in plan.passed_over:
-        print(f"passed over: {line}", file=sys.stderr)
-    for line in plan.unreadable:
-        print(f"skipped: {line}", file=sys.stderr)
-    failed = len(plan.unreadable)
-    is_one_file = len(inputs) == 1 and not os.path.isdir(inputs[0])
-    action = _preview if options.dry_run else _upscale
-    failed += action(upscaler, plan.pairs, options, is_one_file)
+    with joined(options):
+        use_every_core()  # before JAX starts, and so before processes talk
+        plan = _plan([] if streams else inputs, suffix, options)
+        if options.cache:
+            keep_compiled_programs()
+        if options.require_accelerator:
+            _require_accelerator()
+        upscaler = _upscaler(options)
+        print(upscaler.describe(), file=sys.stderr)
+        if streams:
+            return _upscale_stream(upscaler, inputs[0], suffix, options)
+        for line in plan.passed_over:
+            print(f"passed over: {line}", file=sys.stderr)
+        for line in plan.unreadable:
+            print(f"skipped: {line}", file=sys.stderr)
+        failed = len(plan.unreadable)
+        is_one_file = len(inputs) == 1 and not os.path.isdir(inputs[0])
+        action = _preview if options.dry_run else _upscale
+        failed += action(upscaler, plan.pairs, options, is_one_file)
     return 1 if failed else 0
+
+
+def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
+    """Returns what is to be done, of several processes this one's share."""
+    from jaxsr import processes
+    from jaxsr.folders import Plan, plan_files
+
+    def plan() -> Plan:
+        return plan_files(
+            inputs,
+            options.out,
+            recursive=options.recursive,
+            suffix=suffix,
+            overwrite=options.overwrite,
+            skip_existing=options.skip_existing,
+        )
+
+    if not options.distributed:
+        return plan()
+
+    def told() -> dict[str, list]:
+        made = plan()
+        pairs = [[str(source), str(target)] for source, target in made.pairs]
+        return vars(made) | {"pairs": pairs}
+
+    # One looks, before any writes: all see the same folders.
+    whole = processes.ask_first(told)
+    index, count = processes.place()
+    pairs = [(Path(a), Path(b)) for a, b in whole["pairs"][index::count]]
+    return Plan(**whole | {"pairs": pairs}) if index == 0 else Plan(pairs)
 
 
 def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
@@ -240,6 +146,8 @@ def _upscale_stream(
 
 def _check_streams(inputs: list[str], options: argparse.Namespace) -> None:
     """Refuses what makes no sense with standard input or output."""
+    if options.distributed:
+        raise InputError("-: expected files and folders for --distributed")
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise InputError("-: expected one picture, through standard input or output")
     if options.dry_run:
