@@ -368,10 +368,13 @@ def test_override_names_the_key_of_a_wrong_text(name, text):
 
 
 def test_default_config_without_a_checkout(tmp_path):
+    # A checkout's configs can be read from elsewhere all the same.
     code = (
         "from jaxsr.training import default_config, train\n"
+        "from jaxsr.training.config_input import load_config\n"
         "import importlib.util\n"
         "assert importlib.util.find_spec('configs') is None\n"
+        f"assert load_config('{_ROOT}/configs/rcbam_x2.py:cpu').model.scale == 2\n"
         "print(default_config().train.steps)"
     )
     (tmp_path / "jaxsr").symlink_to(_ROOT / "jaxsr")

@@ -44,4 +44,9 @@ def _trace(weights: Weights) -> bytes:
             f"export: {weights.network} x{weights.scale} cannot be traced for any "
             f"size: {first_line(error)}"
         ) from error
-    return bytes(traced.serialize())
+    try:
+        return bytes(traced.serialize())
+    except ImportError:  # which JAX tells when it is first asked to write
+        raise InputError(
+            "export: StableHLO needs flatbuffers: pip install 'jaxsr-superres[export]'"
+        ) from None

@@ -1,10 +1,13 @@
 """Configs from what people write: files, and keys on a command line."""
 
 import ast
+import contextlib
 import math
 import re
 import runpy
+import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +32,11 @@ def load_config(spec: str) -> Config:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such config file")
     try:
-        get_config = runpy.run_path(path).get("get_config")
-        if get_config is None:
-            raise InputError("expected a function get_config, found none")
-        return get_config(*filter(None, [choice]))
+        with _imports_of_its_project(path):
+            get_config = runpy.run_path(path).get("get_config")
+            if get_config is None:
+                raise InputError("expected a function get_config, found none")
+            return get_config(*filter(None, [choice]))
     except InputError as error:
         raise InputError(f"{spec}: {error}") from error
     except Exception as error:
@@ -44,6 +48,21 @@ def load_config(spec: str) -> Config:
         if key := _NO_KEY.search(str(error)):
             message = unknown_key(key["set"] or key["read"])
         raise InputError(f"{path}{line}: {message}") from error
+
+
+@contextlib.contextmanager
+def _imports_of_its_project(path: str) -> Iterator[None]:
+    """Lets a config import what lies beside it and one folder up, wherever it is read.
+
+    As configs/rcbam_x2.py imports `configs.rcbam`, also for an installed jaxsr.
+    """
+    before = list(sys.path)
+    folder = Path(path).resolve().parent
+    sys.path += [str(folder), str(folder.parent)]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def override(config: Config, name: str, text: str) -> None:

@@ -51,6 +51,19 @@ def test_stablehlo_runs_without_jaxsr(tmp_path):
     np.testing.assert_allclose(sr, expected, rtol=0, atol=1e-5)
 
 
+def test_stablehlo_without_flatbuffers_is_one_line(tmp_path):
+    code = (
+        "import sys; sys.modules['flatbuffers'] = None\n"
+        "from jaxsr.cli import main\n"
+        f"sys.exit(main(['export', 'rcbam_lite_x2', '-o', '{tmp_path}/a.stablehlo']))"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True)
+    expected = "error: export: StableHLO needs flatbuffers: pip install 'jaxsr-superres"
+    assert result.stderr.startswith(expected)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+
+
 def noisy(name: str, scale: int, **fields) -> Weights:
     """Returns a network whose last layers, which start at zero, do something."""
     model = create(name, scale=scale, **fields)
