@@ -76,7 +76,8 @@ def nothing_swallowed() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        if sys.unraisablehook is send_again:  # else somebody's who means to stay
+            sys.unraisablehook = before
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

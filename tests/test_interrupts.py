@@ -1,15 +1,19 @@
 """Ctrl-C in real processes: while they import, and where Python cannot raise."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxsr.imaging import write_image
+from jaxsr.interrupts import nothing_swallowed
+from jaxsr.training.progress import drop_callbacks_of_closed_loops
 
 _ROOT = Path(__file__).parents[1]
 
@@ -108,3 +112,31 @@ def test_what_is_ignored_stays_ignored():
     process = _start("-c", program)
     assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
+
+
+def test_callbacks_after_an_event_loop_is_closed_are_dropped(monkeypatch):
+    """What tensorstore's threads do when a write of a checkpoint failed: hundreds of
+    lines after the one that says so, and also after the handlers of Ctrl-C went."""
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: told.append(str(u.exc_value)))
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    def fail(callback) -> None:
+        class Thing:
+            pass
+
+        thing = Thing()
+        _reference = weakref.ref(thing, callback)
+        del thing
+
+    fail(loop.call_soon_threadsafe)
+    assert told == ["Event loop is closed"]
+    with nothing_swallowed():
+        drop_callbacks_of_closed_loops()
+        drop_callbacks_of_closed_loops()
+        fail(loop.call_soon_threadsafe)
+    fail(loop.call_soon_threadsafe)
+    assert told == ["Event loop is closed"]
+    fail(int)
+    assert len(told) == 2 and told[1].startswith("int() argument must be")

@@ -26,6 +26,7 @@ def messages() -> Iterator[None]:
     that has chosen a level for the logger "jaxsr" shows messages in its own way, and
     nothing is changed.
     """
+    drop_callbacks_of_closed_loops()
     ours = logging.getLogger("jaxsr")
     if ours.level != logging.NOTSET:
         yield
@@ -49,6 +50,30 @@ def messages() -> Iterator[None]:
         ours.removeHandler(handler)
         ours.setLevel(logging.NOTSET)
         absl.level, ours.propagate, threading.excepthook = before
+
+
+def drop_callbacks_of_closed_loops() -> None:
+    """Keeps Python from telling what orbax's storage calls after its loop is closed.
+
+    When one file of a checkpoint cannot be written orbax closes the event loop, which
+    the other files' writes still report to, from threads in which nothing can be
+    raised, until the process ends. The error itself is reported to who saves.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "__name__", "") == "say_unless_loop_is_closed":
+        return
+
+    def say_unless_loop_is_closed(unraisable: "sys.UnraisableHookArgs") -> None:
+        frames = traceback.walk_tb(unraisable.exc_traceback)
+        modules = [frame.f_globals.get("__name__", "") for frame, _ in frames]
+        if not (
+            isinstance(unraisable.exc_value, RuntimeError)
+            and str(unraisable.exc_value) == "Event loop is closed"
+            and all(module.startswith("asyncio.") for module in modules)
+        ):
+            before(unraisable)
+
+    sys.unraisablehook = say_unless_loop_is_closed
 
 
 def _say_unless_from_orbax(error: threading.ExceptHookArgs) -> None:
