@@ -35,7 +35,7 @@ from jaxsr.layers.initializers import he_init
 from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models.base import Network
 
-_SLOPE = 0.2
+_SLOPE = 0.2  # given by name, a constant for jax2onnx, which knows no other
 
 
 def _bilinear_init(key, shape, dtype=jnp.float32):
@@ -72,7 +72,7 @@ class PyramidLevel(nn.Module):
                 dtype=self.dtype,
                 name=f"conv{i:02d}",
             )(x)
-            x = nn.leaky_relu(x, _SLOPE)
+            x = nn.leaky_relu(x, negative_slope=_SLOPE)
         x = TransposedConv(
             self.features,
             self.upsample_kernel,
@@ -82,7 +82,7 @@ class PyramidLevel(nn.Module):
             dtype=self.dtype,
             name="upsample",
         )(x)
-        x = nn.leaky_relu(x, _SLOPE)
+        x = nn.leaky_relu(x, negative_slope=_SLOPE)
         channels = image.shape[-1]
         residual = nn.Conv(
             channels,
@@ -137,7 +137,7 @@ class LapSRN(Network):
             dtype=self.dtype,
             name="head",
         )(lr)
-        x = nn.leaky_relu(x, _SLOPE)
+        x = nn.leaky_relu(x, negative_slope=_SLOPE)
         sr = lr.astype(jnp.float32)
         for i in range(levels):
             x, sr = PyramidLevel(

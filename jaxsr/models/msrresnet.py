@@ -21,7 +21,8 @@ _SMALL_HE_INIT = nn.initializers.variance_scaling(2.0 * 0.1**2, "fan_in", "norma
 
 
 def _leaky_relu(x):
-    return nn.leaky_relu(x, 0.1)
+    # By its name the slope is a constant for jax2onnx, which knows no other.
+    return nn.leaky_relu(x, negative_slope=0.1)
 
 
 class MSRResNet(Network):

@@ -103,6 +103,19 @@ def test_onnx_is_compared_by_onnxruntime(tmp_path):
     assert (tmp_path / "net.onnx").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("network", "scale", "fields"),
+    [
+        ("lapsrn", 2, {"features": 4, "depth": 1}),
+        ("msrresnet", 4, {"features": 8, "depth": 1}),
+    ],
+)
+def test_onnx_of_slopes(network, scale, fields, tmp_path):
+    pytest.importorskip("jax2onnx")
+    written = write(noisy(network, scale, **fields), tmp_path / "net.onnx")
+    assert "differs by at most" in written
+
+
 def test_difference_is_refused(tmp_path):
     weights = noisy("espcn", 2, features=(4, 4))
     network = jax.jit(any_size.network_of(weights))
