@@ -253,8 +253,6 @@ def test_every_parameter_gets_a_gradient(name):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_types_and_ranks_never_go_together_by_themselves(name, dtype, strict):
-    if dtype == jnp.bfloat16 and name in ("srresnet", "memnet"):
-        pytest.skip("flax's batch normalisation itself brings the two types together")
     model = tiny_model(name, dtype=dtype)
     lr = jax.ShapeDtypeStruct((2, 8, 9, model.channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), lr)

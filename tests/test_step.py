@@ -59,7 +59,8 @@ def test_make_step_gradient_equals_single_device(devices):
         one.params,
         many.params,
     )
-    np.testing.assert_allclose(one_metrics["loss"], many_metrics["loss"], rtol=1e-6)
+    # A sum of 24,576 float32, which JAX 0.10.0 takes one after another: 1.4e-6 off.
+    np.testing.assert_allclose(one_metrics["loss"], many_metrics["loss"], rtol=1e-5)
     np.testing.assert_allclose(
         one_metrics["grad_norm"], many_metrics["grad_norm"], rtol=1e-4
     )

@@ -34,6 +34,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.batch_norm import batch_norm
 from jaxsr.layers.initializers import he_init
 from jaxsr.models.base import Network
 
@@ -47,14 +48,7 @@ class NormReLU(nn.Module):
     def __call__(
         self, x: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n h w c"]:
-        norm = nn.BatchNorm(
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            dtype=self.dtype,
-            name="norm",
-        )
-        return nn.relu(norm(x))
+        return nn.relu(batch_norm(x, train=train, dtype=self.dtype, name="norm"))
 
 
 class MemoryBlock(nn.Module):

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.batch_norm import batch_norm
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
@@ -41,13 +42,7 @@ class ConvBatchNorm(nn.Module):
         self, x: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n h w d"]:
         x = Conv(self.features, dtype=self.dtype, name="conv")(x)
-        return nn.BatchNorm(
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            dtype=self.dtype,
-            name="norm",
-        )(x)
+        return batch_norm(x, train=train, dtype=self.dtype, name="norm")
 
 
 class ResidualBlock(nn.Module):

@@ -50,6 +50,9 @@ class SetScores(Scores):
 class Result(TypedDict):
     """The numbers of one method, and how they were made.
 
+    A TypedDict and no dataclass: runs and commands add keys of their own, and a result
+    read from a file is then the same thing as one just made, without a conversion.
+
     `jaxsr.scoring.score_folders` knows nothing of a network: there the fields from
     `parameters` to `tiled` are None, and `hardware` too.
 
