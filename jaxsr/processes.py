@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -165,9 +165,9 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def place() -> tuple[int, int]:
-    """Returns the number of this process, from 0, and how many there are."""
-    return jax.process_index(), jax.process_count()
+def share(items: Sequence[Any]) -> Sequence[Any]:
+    """Returns what of the items is this process's: every so many-th of them."""
+    return items[jax.process_index() :: jax.process_count()]
 
 
 def gather(value: Any) -> list[Any]:

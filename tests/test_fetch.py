@@ -94,18 +94,22 @@ def test_fetch_by_several_at_once(server, tmp_path):
     assert server.ranges == [None]
 
 
+def _check_that_it_goes_on(server, folder):
+    (part,) = folder.glob("*.part")
+    got = part.stat().st_size
+    assert 0 < got <= len(CONTENT) // 2
+    path = fetch(server.url, sha256=SHA256, folder=folder)
+    assert server.ranges == [None, f"bytes={got}-"]
+    assert path.read_bytes() == CONTENT
+    assert list(folder.iterdir()) == [path]
+
+
 def test_fetch_goes_on_where_it_broke(server, tmp_path):
     server.breaks_off = True
     with pytest.raises(InputError, match="cannot be fetched from http.*where it broke"):
         fetch(server.url, sha256=SHA256, folder=tmp_path)
-    (part,) = tmp_path.glob("*.part")
-    got = part.stat().st_size
-    assert 0 < got <= len(CONTENT) // 2
     server.breaks_off = False
-    path = fetch(server.url, sha256=SHA256, folder=tmp_path)
-    assert server.ranges == [None, f"bytes={got}-"]
-    assert path.read_bytes() == CONTENT
-    assert list(tmp_path.iterdir()) == [path]
+    _check_that_it_goes_on(server, tmp_path)
 
 
 def test_fetch_gives_a_silent_server_up_and_goes_on_later(server, tmp_path):
@@ -117,13 +121,8 @@ def test_fetch_gives_a_silent_server_up_and_goes_on_later(server, tmp_path):
     finally:
         server.stalls.set()
     assert time.monotonic() - begun < 20
-    (part,) = tmp_path.glob("*.part")
-    got = part.stat().st_size
-    assert 0 < got <= len(CONTENT) // 2
     server.stalls = None
-    path = fetch(server.url, sha256=SHA256, folder=tmp_path)
-    assert server.ranges == [None, f"bytes={got}-"]
-    assert path.read_bytes() == CONTENT
+    _check_that_it_goes_on(server, tmp_path)
 
 
 @pytest.mark.parametrize("knows_ranges, got", [(False, 1000), (True, len(CONTENT))])

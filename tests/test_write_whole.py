@@ -47,7 +47,7 @@ def test_a_pipe_is_written_to(tmp_path):
 def test_dev_stdout_in_a_file_comes_after_what_was_printed(tmp_path):
     out = tmp_path / "out"
     program = (
-        "from jaxsr.files import check_place, write_whole\n"
+        "from jaxsr.files import write_whole\n"
         "print('first'); write_whole('/dev/stdout', 'second\\n'); print('third')"
     )
     with out.open("a") as file:
@@ -60,7 +60,7 @@ def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     path.write_text("old")
     program = (
         "import resource, signal\n"
-        "from jaxsr.files import check_place, write_whole\n"
+        "from jaxsr.files import write_whole\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
         f"write_whole({str(path)!r}, 'x' * 1000)"

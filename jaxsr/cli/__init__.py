@@ -188,11 +188,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from jaxsr.files import check_place
-    from jaxsr.scoring import markdown_table, score_folders, write_result
+    from jaxsr.scoring import (
+        check_result_place,
+        markdown_table,
+        score_folders,
+        write_result,
+    )
 
-    if options.json and options.json != "-":
-        check_place(options.json)
+    check_result_place(options.json)
     results = score_folders(
         options.sr_folder,
         options.hr_folder,

@@ -69,8 +69,7 @@ def run(options: argparse.Namespace) -> None:
     from jaxsr.loading import load_weights
 
     # Before it is computed, which may take hours.
-    if options.json and options.json != "-":
-        check_place(options.json)
+    scoring.check_result_place(options.json)
     if options.save_images:
         check_place(Path(options.save_images, "an image's"))
     keep_freed_memory()  # these three before JAX starts

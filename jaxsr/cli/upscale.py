@@ -49,7 +49,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
     """Returns what is to be done, of several processes this one's share."""
-    from jaxsr import processes
     from jaxsr.folders import Plan, plan_files
 
     def plan() -> Plan:
@@ -64,6 +63,7 @@ def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
 
     if not options.distributed:
         return plan()
+    from jaxsr import processes
 
     def told() -> dict[str, list]:
         made = plan()
@@ -72,9 +72,8 @@ def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
 
     # One looks, before any writes: all see the same folders.
     whole = processes.ask_first(told)
-    index, count = processes.place()
-    pairs = [(Path(a), Path(b)) for a, b in whole["pairs"][index::count]]
-    return Plan(**whole | {"pairs": pairs}) if index == 0 else Plan(pairs)
+    pairs = [(Path(a), Path(b)) for a, b in processes.share(whole["pairs"])]
+    return Plan(**whole | {"pairs": pairs}) if processes.is_first() else Plan(pairs)
 
 
 def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:

@@ -10,11 +10,18 @@ from jaxsr.scoring.methods_picture import methods_picture
 from jaxsr.scoring.network import evaluate
 from jaxsr.scoring.pairing import pair_by_name
 from jaxsr.scoring.picture import comparison_picture
-from jaxsr.scoring.result import Result, hardware, read_result, write_result
+from jaxsr.scoring.result import (
+    Result,
+    check_result_place,
+    hardware,
+    read_result,
+    write_result,
+)
 from jaxsr.scoring.table import markdown_table
 
 __all__ = [
     "Result",
+    "check_result_place",
     "comparison_picture",
     "evaluate",
     "hardware",

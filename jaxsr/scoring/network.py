@@ -120,8 +120,7 @@ def _share_out(
     Raises:
         InputError: of the first job that failed, in every process.
     """
-    index, count = jax.process_index(), jax.process_count()
-    share = jobs[index::count]
+    share = processes.share(jobs)
     threads = max(count_cores(), jax.local_device_count())
     mine: list[dict[str, Any]] = []
     try:
@@ -131,7 +130,7 @@ def _share_out(
                 total=len(share),
                 unit="image",
                 leave=False,
-                disable=None if progress and index == 0 else True,
+                disable=None if progress and processes.is_first() else True,
             ) as bar,
         ):
             for done in pool.map(score, share):
@@ -143,6 +142,7 @@ def _share_out(
     for done in itertools.chain.from_iterable(shares):
         if "error" in done:
             raise InputError(done["error"])
+    count = len(shares)
     return [shares[k % count][k // count] for k in range(len(jobs))]
 
 

@@ -31,7 +31,7 @@ import numpy as np
 import jaxsr
 from jaxsr.cpu import count_cores
 from jaxsr.errors import InputError
-from jaxsr.files import write_whole
+from jaxsr.files import check_place, write_whole
 
 
 class Scores(TypedDict):
@@ -95,6 +95,19 @@ def write_result(path: str | Path, result: Mapping[str, Any]) -> None:
         sys.stdout.flush()
     else:
         write_whole(path, text)
+
+
+def check_result_place(path: str | Path | None) -> None:
+    """Finds, before there is a result, that `write_result` could not write it.
+
+    Args:
+        path: as `write_result` takes it; None or "" where nothing is to be written.
+
+    Raises:
+        OSError: see `jaxsr.files.check_place`.
+    """
+    if path and str(path) != "-":
+        check_place(path)
 
 
 def read_result(path: str | Path) -> dict[str, Any]:
