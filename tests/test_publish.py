@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsr
-from configs import rcbam
+from configs import amms, rcbam
 from jaxsr import scoring
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
@@ -45,8 +45,8 @@ def run(photos, tmp_path_factory) -> Path:
     return workdir
 
 
-def _train(workdir, photos, steps):
-    config = rcbam.get_config("x2,cpu")
+def _train(workdir, photos, steps, family=rcbam):
+    config = family.get_config("x2,cpu")
     config.model.features, config.model.depth = 4, 1
     config.data.train = photos
     config.data.patch_size, config.data.batch_size = 12, 8
@@ -81,6 +81,14 @@ def test_publish_writes_file_entry_and_card(run, checkout, photos):
     bicubic = scoring.evaluate(jaxsr.load("bicubic", scale=2), [photos], scale=2)
     expected = bicubic["benchmarks"]["mine"]["psnr"]
     assert abs(entry["bicubic"]["mine"]["psnr"] - expected) < 0.01
+
+
+def test_card_of_fields_that_are_tuples(checkout, photos, tmp_path):
+    _train(tmp_path / "run", photos, 1, amms)
+    entry = publish(tmp_path / "run", root=checkout, benchmarks=[photos])
+    (read,) = zoo.read_manifest(checkout / "jaxsr" / "weights")
+    assert entry["fields"] == read["fields"] and "mean" in read["fields"]
+    assert (checkout / "docs/models/amms_x2.md").read_text() == model_card(read)
 
 
 def test_publish_tells_how_the_run_was_made(run, checkout, photos):

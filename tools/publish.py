@@ -100,7 +100,8 @@ def publish(
     config, model, variables, step = load_run(workdir)
     training = _training_record(workdir, config.to_dict(), step)
     benchmarks = benchmarks or BENCHMARKS[training["degradation"]]
-    network, fields = config.model.name, fields_of(model)
+    # As they are read back, tuples as lists: in the file, manifest and card alike.
+    network, fields = config.model.name, json.loads(json.dumps(fields_of(model)))
     scale = fields["scale"]
 
     def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, float]]:
