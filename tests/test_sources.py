@@ -2,8 +2,10 @@
 
 import importlib.metadata
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,17 @@ def test_what_could_be_lr_is_not_passed_over_without_a_word(tmp_path, hr, lr, ad
     (tmp_path / lr).rename(tmp_path / advice)
     source = open_source(f"folder:{tmp_path / hr}")
     np.testing.assert_array_equal(source.lr(1, 2), low)
+
+
+def test_neighbours_that_cannot_be_opened_are_somebody_elses(tmp_path):
+    write_noise(tmp_path / "photos/a.png")
+    write_noise(tmp_path / "huge/a.png", 1, 1)
+    content = bytearray((tmp_path / "huge/a.png").read_bytes())
+    content[16:24] = struct.pack(">II", 20_000, 20_000)  # of the header, with its CRC
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "huge/a.png").write_bytes(content)
+    source = open_source(f"folder:{tmp_path}/photos")
+    assert source.lr_origin(2) == "made by the exact bicubic"
 
 
 @pytest.mark.parametrize("lr", ["photos/LR", "photos_LR"])

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images
@@ -197,10 +197,14 @@ def _of_scale(
 
 
 def _fitting_scales(hr: Path, lr: Path) -> list[int]:
+    """Returns the scales that the sizes of two pictures fit, none if one is no picture
+    or too large to be opened."""
     try:
         with Image.open(hr) as large, Image.open(lr) as small:
             sides = [*zip(large.size, small.size, strict=True)]
-    except (OSError, UnidentifiedImageError):
+    except (
+        Exception
+    ):  # decoders raise what they like, and reading it says what is wrong
         return []
     return [
         scale
