@@ -38,6 +38,17 @@ def did_you_mean(word: str, known: Iterable[str], *, least: float = 0.6) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def printable(line: str) -> str:
+    r"""Returns a message as one line that does nothing to a terminal.
+
+    File names may hold any byte but "/": a line break comes out as "\n", an escape
+    sequence as "\x1b[", what is not in the file system's encoding as "\udcff".
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    )
+
+
 # What XLA says of memory, when it runs a program and when it compiles one.
 _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory")
 
@@ -73,13 +84,13 @@ def reports_input_errors(main: Callable[..., int | None]) -> Callable[..., int]:
             with ctrl_c_ends_it(), _all_is_written():
                 return main(*args, **kwargs) or 0
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(printable(f"error: {error}"), file=sys.stderr)
             return 2
         except BrokenPipeError:
             _forget_what_is_buffered()
             return 141
         except OSError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(printable(f"error: {error}"), file=sys.stderr)
             _forget_what_is_buffered()
             return 1
         except KeyboardInterrupt:

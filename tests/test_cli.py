@@ -123,6 +123,17 @@ def test_upscale_unreadable_in_folder(photos, tmp_path, error_line):
     assert [path.name for path in out.iterdir()] == ["b.png"]
 
 
+def test_messages_do_nothing_to_a_terminal(photos, tmp_path, capsys):
+    name = "line\nbreak \x1b[31mred"
+    (photos / f"{name}.png").write_bytes(b"no picture")
+    command = ["upscale", str(photos), "-o", str(tmp_path), "--scale", "2", *_BICUBIC]
+    assert main(command) == 1
+    assert main([*command[:1], str(photos / f"{name}.png"), *command[2:]]) == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert said.count(r"/line\nbreak \x1b[31mred.png: ") == 2
+
+
 def test_upscale_goes_on_and_says_what_it_left(photos, tmp_path, capsys):
     write_image(photos / "deep" / "c.png", picture(6, 7, 4))
     (photos / "deep" / "notes.txt").write_text("no picture")

@@ -15,7 +15,7 @@ import pytest
 import evaluate
 import jaxsr
 from configs import rcbam
-from jaxsr import models
+from jaxsr import cli, models
 from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.scoring import read_result, weights_hash
 from jaxsr.training.checkpoints import Checkpoints
@@ -91,6 +91,19 @@ def test_main_finds_sets_in_data_dir(data_dir, capsys, monkeypatch):
     assert evaluate.main(flags) == 0
     # The cell of every paper's table.
     assert "| bicubic | x4 | 28.42 / 0.8104 |" in capsys.readouterr().out
+
+
+def test_a_damaged_picture_of_a_set_is_named(data_dir, tmp_path, capsys):
+    shutil.copytree(data_dir / "benchmarks/Set5/HR", tmp_path / "Set5")
+    woman = tmp_path / "Set5/woman.png"
+    woman.write_bytes(woman.read_bytes()[:20_000])
+    flags = ["--model=bicubic", "--scale=2", "--benchmarks=Set5"]
+    place, out = f"--data_dir={tmp_path}", tmp_path / "a.json"
+    assert evaluate.main([*flags, place, f"--json={out}"]) == 2
+    assert f"error: {woman}: " in capsys.readouterr().err
+    assert not out.exists()
+    assert cli.main(["data", "check", "Set5", place]) == 1
+    assert f"problem: {woman}: " in capsys.readouterr().out
 
 
 def test_main_of_a_run_evaluates_as_its_config_says(run, tmp_path):

@@ -403,6 +403,23 @@ def test_markdown_table_is_the_fields():
     ]
 
 
+def test_another_copy_of_a_set_is_named(data_dir, tmp_path):
+    shutil.copytree(data_dir / "benchmarks/Set5/HR", tmp_path / "Set5")
+    usual = evaluate(_bicubic(2), ["Set5"], scale=2, data_dir=tmp_path)
+    assert "unusual" not in usual["benchmarks"]["Set5"]
+    assert "usual" not in markdown_table(usual)
+
+    baby = read_image(tmp_path / "Set5/baby.png").copy()
+    baby[0, 0, 0] += 1
+    write_image(tmp_path / "Set5/baby.png", baby)
+    result = evaluate(_bicubic(2), ["Set5"], scale=2, data_dir=tmp_path)
+    folders = score_folders(tmp_path / "Set5", tmp_path / "Set5", scale=2)
+    for each in (result, folders):
+        assert each["benchmarks"]["Set5"]["unusual"] == ["baby"]
+        last = markdown_table(each).splitlines()[-1]
+        assert last == "Not the usual copy of Set5: baby."
+
+
 def test_markdown_table_keeps_protocols_apart():
     table = markdown_table([_result("a", Set5=1.0), _result("b", "classic", Set5=2.0)])
     rgb, classic = table.split("PSNR (dB)")[1:]

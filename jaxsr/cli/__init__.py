@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import jaxsr
 from jaxsr.cli import demo, evaluate, upscale, upscale_flags
-from jaxsr.errors import InputError, reports_input_errors
+from jaxsr.errors import InputError, printable, reports_input_errors
 
 
 @reports_input_errors
@@ -218,7 +218,7 @@ def _data_check(options: argparse.Namespace) -> int:
         options.source, scale=options.scale, data_dir=options.data_dir
     )
     for line in report.lines():
-        print(line)
+        print(printable(line))
     copies = 0
     if options.against:
         copies = _print_copies(options.source, options.against, options.data_dir)
@@ -237,7 +237,7 @@ def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
     ]
     count = 0
     for overlap in find_overlaps(searched, others, progress=True):
-        print(overlap.line())
+        print(printable(overlap.line()))
         count += 1
     print(f"{count} copies of images of {sets}")
     return count

@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from jaxsr.errors import printable
+
 # Seconds between two lines about the tiles of one picture.
 _PAUSE = 10.0
 
@@ -57,7 +59,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Prints a line beside whatever is shown."""
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(printable(line), file=sys.stderr)
 
     def close(self) -> None:
         """Takes the bars away."""

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, printable
 from jaxsr.process_flags import joined
 
 
@@ -37,9 +37,9 @@ def run(options: argparse.Namespace) -> int:
         if streams:
             return _upscale_stream(upscaler, inputs[0], suffix, options)
         for line in plan.passed_over:
-            print(f"passed over: {line}", file=sys.stderr)
+            print(printable(f"passed over: {line}"), file=sys.stderr)
         for line in plan.unreadable:
-            print(f"skipped: {line}", file=sys.stderr)
+            print(printable(f"skipped: {line}"), file=sys.stderr)
         failed = len(plan.unreadable)
         is_one_file = len(inputs) == 1 and not os.path.isdir(inputs[0])
         action = _preview if options.dry_run else _upscale
@@ -111,12 +111,12 @@ def _preview(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) ->
     found = preview_files(upscaler, pairs, max_megapixels=options.max_megapixels)
     for line, error in found:
         if error is None:
-            print(line)
+            print(printable(line))
         elif is_one_file:
             raise error
         else:
             failed += 1
-            print(f"would be skipped: {error}", file=sys.stderr)
+            print(printable(f"would be skipped: {error}"), file=sys.stderr)
     return failed
 
 

@@ -68,12 +68,21 @@ def unusual_images(source: Source) -> list[str] | None:
     """
     if source.name not in _DIGESTS:
         return None
-    known = set(_DIGESTS[source.name].split())
     return [
         source.image_name(index)
         for index in range(len(source))
-        if pixel_digest(source.hr(index)) not in known
+        if is_unusual(source.name, source.hr(index))
     ]
+
+
+def is_unusual(set_name: str, hr: np.ndarray) -> bool:
+    """Returns whether an image is not one of the usual copy of a set, in any case.
+
+    False for sets of which no copy is known here.
+    """
+    title = _BY_LOWER_CASE.get(set_name.lower().removesuffix(SUFFIX))
+    known = _DIGESTS.get(title or "")
+    return known is not None and pixel_digest(hr) not in known.split()
 
 
 def pixel_digest(image: np.ndarray) -> str:

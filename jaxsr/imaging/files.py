@@ -98,10 +98,13 @@ def read_image8(path: str | os.PathLike) -> np.ndarray:
     """Returns a picture as uint8 `[H, W, 1 or 3]`: no alpha, 16 bits rounded to 8.
 
     Raises:
-        InputError: as `read_picture`.
+        InputError: as `read_picture`; the picture has transparent pixels, whose colours
+            nobody has ever seen.
     """
     image = read_image(path)
     if image.shape[-1] in (2, 4):
+        if (image[..., -1] != np.iinfo(image.dtype).max).any():
+            raise InputError(f"{path}: has transparent pixels, expected opaque ones")
         image = image[..., :-1]
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)

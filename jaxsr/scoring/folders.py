@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from jaxsr.data.benchmarks import is_unusual
 from jaxsr.errors import InputError, named
 from jaxsr.imaging import list_images, read_image8
 from jaxsr.protocols import get_protocol
@@ -43,12 +44,14 @@ def score_folders(
     rules = get_protocol(protocol)
     if scale < 1:
         raise InputError(f"scale must be a whole number of at least 1, got {scale}")
-    images = {}
+    set_name = folder_name(hr_dir, HR_FOLDERS)
+    images, unusual = {}, []
     for image, sr, hr in pair_by_name(list_images(sr_dir), list_images(hr_dir), scale):
         with named(sr):
             pictures = read_image8(sr), read_image8(hr)
             images[image] = rules.score(*pictures, scale, luma=luma)
-    set_name = folder_name(hr_dir, HR_FOLDERS)
+        if is_unusual(set_name, pictures[1]):
+            unusual.append(image)
     return {
         "model": name or folder_name(sr_dir, rf"{SCALE_FOLDERS}|{re.escape(set_name)}"),
         "scale": scale,
@@ -60,5 +63,5 @@ def score_folders(
         "tiled": None,
         "versions": versions(),
         "hardware": None,
-        "benchmarks": {set_name: set_entry(images)},
+        "benchmarks": {set_name: set_entry(images, unusual)},
     }

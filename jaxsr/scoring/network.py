@@ -14,6 +14,7 @@ from tqdm import tqdm
 from jaxsr import processes
 from jaxsr.cpu import count_cores
 from jaxsr.data import Source
+from jaxsr.data.benchmarks import is_unusual
 from jaxsr.errors import InputError, named
 from jaxsr.imaging import imresize, write_image
 from jaxsr.inference import Device, Upscaler
@@ -84,13 +85,22 @@ def evaluate(
             target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_image(target, to_uint8(sr))
-        return {"set": set_name, "image": image, "tiled": tiled, "scores": scores}
+        return {
+            "set": set_name,
+            "image": image,
+            "tiled": tiled,
+            "scores": scores,
+            "unusual": is_unusual(sources[set_name].name, hr),
+        }
 
     done = _share_out(score, jobs, progress=progress)
-    sets = {
-        name: set_entry({d["image"]: d["scores"] for d in done if d["set"] == name})
-        for name in sources
-    }
+    sets = {}
+    for set_name in sources:
+        mine = [d for d in done if d["set"] == set_name]
+        sets[set_name] = set_entry(
+            {d["image"]: d["scores"] for d in mine},
+            unusual=[d["image"] for d in mine if d["unusual"]],
+        )
     return {
         "model": name or type(upscaler.model).__name__.lower(),
         "scale": scale,

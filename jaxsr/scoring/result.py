@@ -23,7 +23,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import jax
 import numpy as np
@@ -42,9 +42,16 @@ class Scores(TypedDict):
 
 
 class SetScores(Scores):
-    """The means over the images of a set, and the images' own numbers by name."""
+    """The means over the images of a set, and the images' own numbers by name.
+
+    Attributes:
+        images: by their names.
+        unusual: those of a known set whose pixels are not the usual copy's, with which
+            published numbers were made; absent where there are none.
+    """
 
     images: dict[str, Scores]
+    unusual: NotRequired[list[str]]
 
 
 class Result(TypedDict):
@@ -136,13 +143,14 @@ def _without_infinity(value: Any) -> Any:
     return "Infinity" if value == math.inf else value
 
 
-def set_entry(images: dict[str, Scores]) -> SetScores:
-    """Returns the entry of one set, from the numbers of its images."""
+def set_entry(images: dict[str, Scores], unusual: list[str]) -> SetScores:
+    """Returns the entry of one set, see `SetScores`."""
 
     def mean(metric: Literal["psnr", "ssim"]) -> float:
         return math.fsum(scores[metric] for scores in images.values()) / len(images)
 
-    return {"psnr": mean("psnr"), "ssim": mean("ssim"), "images": images}
+    entry: SetScores = {"psnr": mean("psnr"), "ssim": mean("ssim"), "images": images}
+    return {**entry, "unusual": unusual} if unusual else entry
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> 
 
     Cells are PSNR (dB) / SSIM. A "+" after a method is self-ensemble, as the field
     writes it. Results under different protocols cannot stand in one table: each
-    protocol has its own, named above it.
+    protocol has its own, named above it. Below it stands of which sets not the usual copy was scored.
     """
     if isinstance(results, Mapping):
         results = [results]
@@ -36,7 +36,15 @@ def _one_table(results: Sequence[Mapping[str, Any]], protocol: str) -> str:
         rows.append([method, f"x{result['scale']}", *cells])
     description = get_protocol(protocol).description
     caption = f"PSNR (dB) / SSIM, protocol `{protocol}`: {description}."
-    return "\n".join([caption, "", *(f"| {' | '.join(row)} |" for row in rows)])
+    notes = dict.fromkeys(
+        f"Not the usual copy of {name}: {', '.join(entry['unusual'])}."
+        for result in results
+        for name, entry in result["benchmarks"].items()
+        if "unusual" in entry
+    )
+    below = ["", *notes] if notes else []
+    table = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([caption, "", *table, *below])
 
 
 def _cell(entry: Mapping[str, Any] | None) -> str:

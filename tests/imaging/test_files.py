@@ -158,13 +158,22 @@ def test_read_image_exif_orientation(tmp_path, orientation, suffix):
 
 
 def test_read_image8_drops_alpha_and_depth(tmp_path):
-    write_image(tmp_path / "a.png", random_image(4))
-    np.testing.assert_array_equal(
-        read_image8(tmp_path / "a.png"), random_image(4)[..., :3]
-    )
+    opaque = random_image(4)
+    opaque[..., 3] = 255
+    write_image(tmp_path / "a.png", opaque)
+    np.testing.assert_array_equal(read_image8(tmp_path / "a.png"), opaque[..., :3])
     deep = np.array([[[0], [128], [129], [257], [65535], [65407]]], np.uint16)
     write_image(tmp_path / "b.png", deep)
     assert read_image8(tmp_path / "b.png").ravel().tolist() == [0, 0, 1, 1, 255, 255]
+
+
+def test_read_image8_refuses_transparent_pixels(tmp_path):
+    image = random_image(4)
+    image[..., 3] = 255
+    image[0, 0, 3] = 254
+    write_image(tmp_path / "a.png", image)
+    with pytest.raises(InputError, match=r"a\.png: has transparent pixels"):
+        read_image8(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
