@@ -14,7 +14,8 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> 
 
     Cells are PSNR (dB) / SSIM. A "+" after a method is self-ensemble, as the field
     writes it. Results under different protocols cannot stand in one table: each
-    protocol has its own, named above it. Below it stands of which sets not the usual copy was scored.
+    protocol has its own, named above it. Below stand the sets of which another copy
+    than the usual one was scored.
     """
     if isinstance(results, Mapping):
         results = [results]
