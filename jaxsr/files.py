@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and errors that name them."""
 
 import contextlib
 import errno
@@ -7,10 +7,26 @@ import secrets
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from jaxsr.errors import first_line
 
 # What lies here is no file to be replaced, also where it leads to one (/dev/stdout).
 _DEVICE_FOLDERS = ("/dev", "/proc")
+
+
+@contextlib.contextmanager
+def names_file(path: str | os.PathLike) -> Iterator[None]:
+    """Lets an error of reading name the file, which only one of opening does."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if error.errno is None:  # another library's: a text alone
+            raise OSError(f"{path}: {first_line(error)}") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_whole(path: str | os.PathLike, content: bytes | str) -> None:

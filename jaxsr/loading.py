@@ -274,7 +274,7 @@ def _is_foreign(path: Path) -> bool:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return "network" not in (file.metadata() or {})
-    except safetensors.SafetensorError:
+    except (safetensors.SafetensorError, OSError):
         return False  # read_weights says what is wrong
 
 

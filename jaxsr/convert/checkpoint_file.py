@@ -10,6 +10,7 @@ import safetensors
 
 from jaxsr.convert import matlab_file, torch_file
 from jaxsr.errors import InputError, first_line
+from jaxsr.files import names_file
 
 LARGEST_UNPACKED = 2**30
 """Bytes that compressed files may unpack to; the largest network here has 0.2 GB."""
@@ -33,8 +34,10 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: missing, empty, damaged, of no known kind, or a pickle that asks for
             more than tensors.
+        OSError: it cannot be read just now; the message names it.
     """
-    return _read(Path(path), torch_file.choose_weights)
+    with names_file(path):
+        return _read(Path(path), torch_file.choose_weights)
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -42,7 +45,8 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
     See `read_checkpoint`; names are paths, `state_dict.head.weight`.
     """
-    return _read(Path(path), torch_file.flatten)
+    with names_file(path):
+        return _read(Path(path), torch_file.flatten)
 
 
 def _read(path: Path, select: torch_file.Select) -> dict[str, np.ndarray]:

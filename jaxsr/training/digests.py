@@ -1,7 +1,6 @@
 """Digests of a checkpoint's files, by which damage is told from whatever else may keep
 one from being read."""
 
-import contextlib
 import hashlib
 import json
 import re
@@ -9,6 +8,8 @@ import time
 from collections.abc import Iterator
 
 from etils import epath
+
+from jaxsr.files import names_file
 
 # Lies in the folder that it describes: {"state/_METADATA": SHA-256, ...}.
 DIGESTS = "sha256.json"
@@ -108,7 +109,7 @@ def _files(folder: epath.Path, prefix: str = "") -> Iterator[str]:
 
 
 def _read(path: epath.Path) -> bytes:
-    with _names(path):
+    with names_file(path):
         return path.read_bytes()
 
 
@@ -116,18 +117,7 @@ def _digest(path: epath.Path) -> str:
     if path.name == _STEP_METADATA:
         return hashlib.sha256(_COMMIT_TIME.sub(b"", _read(path))).hexdigest()
     digest = hashlib.sha256()
-    with _names(path), path.open("rb") as file:
+    with names_file(path), path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _names(path: epath.Path) -> Iterator[None]:
-    """Lets an error of reading name the file, which only one of opening does."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -21,7 +21,7 @@ import safetensors.numpy
 from flax.traverse_util import unflatten_dict
 
 from jaxsr.errors import InputError
-from jaxsr.files import write_whole
+from jaxsr.files import names_file, write_whole
 from jaxsr.models import Network, create, fields_of, name_of
 from jaxsr.models.variables import (
     abstract_variables,
@@ -119,12 +119,16 @@ def read_weights(path: str | Path) -> Weights:
 
     Raises:
         InputError: no such file, or not one that jaxsr wrote.
+        OSError: it cannot be read just now; the message names it.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such weights file")
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        with (
+            names_file(path),
+            safetensors.safe_open(path, framework="numpy") as file,
+        ):
             tensors = {key: file.get_tensor(key) for key in file.keys()}
             strings = file.metadata() or {}
     except (safetensors.SafetensorError, AttributeError, TypeError) as error:

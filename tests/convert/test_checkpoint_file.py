@@ -7,8 +7,10 @@ import io
 import json
 import os
 import pickle
+import re
 import resource
 import struct
+import sys
 import uuid
 import zipfile
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import jaxsr
 from jaxsr.convert import read_checkpoint
 from jaxsr.convert.matlab_file import read_mat
 from jaxsr.errors import InputError
@@ -78,6 +81,15 @@ def test_read_checkpoint_numpy_and_safetensors(tmp_path):
         assert set(arrays) == set(WEIGHTS)
         for key, expected in WEIGHTS.items():
             np.testing.assert_array_equal(arrays[key], expected, err_msg=key)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that cannot be read")
+@pytest.mark.parametrize("suffix", [".pth", ".npz", ".mat", ".safetensors"])
+def test_a_read_error_names_the_file(tmp_path, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.symlink_to("/proc/self/mem")  # opens, and gives EIO at byte 0
+    with pytest.raises(OSError, match=re.escape(str(path))):
+        jaxsr.load(path)
 
 
 def test_read_checkpoint_matlab_file(tmp_path):
