@@ -12,6 +12,7 @@ import pytest
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
+from jaxsr.loading import load_weights
 from jaxsr.weights.zoo import read_manifest
 from tools import train_zoo
 
@@ -83,6 +84,8 @@ def test_stopped_then_gone_on_with_then_published(data, tmp_path):
     assert stopped.returncode == 0, output
     step = int(re.search(r"\| begun \| (\d[\d,]*) of", output)[1].replace(",", ""))
     assert step > 2
+    newest = load_weights(tmp_path / "runs" / "zoo_rcbam_x2" / "newest.safetensors")
+    assert (newest.network, newest.origin["step"]) == ("rcbam", step)
 
     # The same run, which is to end now.
     steps = step + 20

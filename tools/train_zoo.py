@@ -6,7 +6,8 @@
 
 Each is `python train.py --config=configs/zoo/NETWORK.py:SCALE`. One that ends is
 published (tools/publish.py); when the time is up, or on Ctrl-C or SIGTERM, the run in
-progress writes its checkpoint, and the same command goes on with it.
+progress writes its checkpoint, and the same command goes on with it. Its parameters alone
+are in newest.safetensors then.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import jax.numpy as jnp
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from jaxsr.errors import InputError, reports_input_errors
+from jaxsr.loading import load_weights
 from jaxsr.models.complexity import count_products
 from jaxsr.models.variables import abstract_variables
 from jaxsr.training.config import Config
@@ -192,6 +194,20 @@ def train(recipe: Recipe, overrides: Sequence[str], until: float) -> int:
     return process.returncode
 
 
+def keep_newest(workdir: Path) -> None:
+    """Writes the newest parameters of an unfinished run, a file without the optimiser.
+
+    Where the checkpoints are lost another machine starts from it (train.init_from).
+    """
+    try:
+        weights = load_weights(str(workdir))
+    except InputError:
+        return  # it was stopped before its first checkpoint
+    path = workdir / "newest.safetensors"
+    weights.save(path)
+    print(f"{path}: for --config.train.init_from, if the run is lost")
+
+
 def _products_of_a_step(config: Config) -> float:
     """Returns the multiply-adds of a training step: forward, and twice it back."""
     model = create_training_model(config)
@@ -252,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not recipe.ended:
             code = train(recipe, overrides, until)
             if code == -signal.SIGTERM:
+                keep_newest(recipe.workdir)
                 break
             if code:
                 return code
