@@ -6,8 +6,8 @@
 
 Each is `python train.py --config=configs/zoo/NETWORK.py:SCALE`. One that ends is
 published (tools/publish.py); when the time is up, or on Ctrl-C or SIGTERM, the run in
-progress writes its checkpoint, and the same command goes on with it. Its parameters alone
-are in newest.safetensors then.
+progress writes its checkpoint, and the same command goes on with it. Its parameters
+alone are in newest.safetensors then.
 """
 
 import argparse
