@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import safetensors
 
 from jaxsr import convert, models
+from jaxsr.cpu import use_every_core
 from jaxsr.errors import InputError, named
 from jaxsr.inference import Cascade, Upscaler, pretrained
 from jaxsr.inference.cascade import choose_stages, read_scale
@@ -51,6 +52,8 @@ def load(
 ) -> Upscaler:
     """Returns a trained network, ready to enlarge pictures: uint8 [H, W, 3] to uint8.
 
+    Where JAX has not started yet each core becomes a device (`use_every_core`).
+
     Args:
         spec: see the top of the module, or `Weights`.
         scale, network, step, family: see `load_weights`.
@@ -60,6 +63,7 @@ def load(
     Raises:
         InputError: as `load_weights`; the weights do not fit their network.
     """
+    use_every_core()
     weights, called = spec, "given"
     if not isinstance(weights, Weights):
         weights = load_weights(

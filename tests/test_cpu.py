@@ -70,3 +70,12 @@ def test_use_every_core_divides_the_batch(cores, batch, devices):
 def test_use_every_core_leaves_a_chosen_number():
     program = _DEVICES.format(cores=2, batch=16)
     assert int(_run(program, JAX_NUM_CPU_DEVICES="3")) == 3
+
+
+def test_load_takes_every_core():
+    program = "import os\nos.sched_getaffinity = lambda pid: {0, 1, 2}\nimport jaxsr\n"
+    program += "print(len(jaxsr.load('rcbam_lite_x2').devices))"
+    assert _run(program) == "3\n"
+    # A JAX that has started, or a number that was chosen, stays as it is.
+    assert _run("import jax; jax.devices()\n" + program) == "1\n"
+    assert _run(program, JAX_NUM_CPU_DEVICES="2") == "2\n"
