@@ -27,8 +27,9 @@ Device = Any
 KEPT_PROGRAMS = 16
 """How many programs a process keeps, those used last; one takes 5 to 50 MB."""
 
-# Fewer rows than this are not worth the exchange with the neighbours.
-_LEAST_ROWS = 32
+# Fewer rows than this are not worth the exchange with the neighbours: an accelerator is
+# through with a hundred rows before it has got those of its neighbour.
+_LEAST_ROWS, _LEAST_ROWS_OF_ACCELERATORS = 32, 128
 
 # Below the first, sides of canvases are powers of two; above, also half-way between.
 _COARSE_SIDE, _LEAST_SIDE = 256, 64
@@ -95,7 +96,9 @@ def enlarge(
     rows, columns = height, width
     if few_shapes and model.knows_canvases:
         rows, columns = canvas_side(height), canvas_side(width)
-    count = max(min(len(variables.devices), rows // _LEAST_ROWS), 1)
+    on_cpu = variables.devices[0].platform == "cpu"
+    least = _LEAST_ROWS if on_cpu else _LEAST_ROWS_OF_ACCELERATORS
+    count = max(min(len(variables.devices), rows // least), 1)
     if model.knows_canvases:
         rows = -(-rows // count) * count
     else:

@@ -82,8 +82,8 @@ class Upscaler(Pretrained):
             tile, overlap: see `jaxsr.inference.tiles.Tiles`.
             self_ensemble: average over the 8 flips and quarter turns of the picture:
                 8 times the work, usually 0.05 to 0.2 dB better.
-            device: where the network runs; by default the first accelerator, or all
-                CPU devices (see `jaxsr.cpu.use_every_core`).
+            device: where the network runs; by default all accelerators, or all CPU
+                devices (see `jaxsr.cpu.use_every_core`), which share a picture's rows.
             weights: what they are called, for people to read.
 
         Raises:
@@ -98,8 +98,6 @@ class Upscaler(Pretrained):
         self.self_ensemble = self_ensemble
         self.weights = weights
         devices = jax.local_devices() if device is None else [device]
-        if devices[0].platform != "cpu":
-            devices = devices[:1]
         # Through the host: parameters of a training run may be spread over devices,
         # each of which would otherwise repeat the whole work.
         self.variables = jax.device_get(dict(variables))
