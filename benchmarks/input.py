@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 from measuring import compute_dtype, interleave, write_json
-from steps import make_steps, network_fields, steps_per_dispatch, take
+from networks import network_fields
+from steps import make_steps, steps_per_dispatch, take
 
 from jaxsr import models
 from jaxsr.cpu import keep_freed_memory, use_every_core

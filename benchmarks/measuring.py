@@ -1,5 +1,7 @@
 """What the benchmarks share: times, the machine, the device's peak and idle time."""
 
+import functools
+import importlib.util
 import json
 import platform
 import re
@@ -13,6 +15,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+_PAUSE = 0.05  # seconds
 
 
 def on_accelerator() -> bool:
@@ -45,6 +49,59 @@ def interleave(sides: dict[str, Callable[[], Any]], *, rounds: int) -> dict[str,
             side()
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def take_turns(
+    sides: dict[str, Callable[[], Any]], *, seconds: float, rounds: int
+) -> dict[str, float]:
+    """Returns each side's median seconds of a call, of sides that have been warmed up.
+
+    In each round every side has a turn of as many calls as fit into its part of
+    `seconds`, at least one. Before it is a pause, for the threads of the side before
+    stop waiting for work only after some time, and take the cores meanwhile.
+
+    Args:
+        sides: return only when their work is done.
+        seconds: that a side is to take, all rounds together.
+        rounds: how often each side has its turn.
+    """
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, side in sides.items():
+            time.sleep(_PAUSE)
+            begin = time.perf_counter()
+            while True:
+                start = time.perf_counter()
+                side()
+                end = time.perf_counter()
+                times[name].append(end - start)
+                if end - begin + (end - start) > seconds / rounds:
+                    break
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+# How pip calls what is imported, where it has another name.
+_PIP = {
+    "jax2onnx": "'jaxsr-superres[export]'",
+    "onnxruntime": "'jaxsr-superres[export]'",
+    "torchsr": "--no-deps torchsr",
+}
+
+
+@functools.cache
+def is_installed(package: str) -> bool:
+    """Returns whether a package is there, and prints a line, once, where it is not."""
+    if importlib.util.find_spec(package) is not None:
+        return True
+    pip = _PIP.get(package, package)
+    print(f"{package} is not installed: left out (pip install {pip})", flush=True)
+    return False
+
+
+def is_in_torch(network: str) -> bool:
+    """Returns whether PyTorch's form of a network is installed, as `is_installed`."""
+    needed = ["torch", "torchsr"] if network == "edsr_baseline" else ["torch"]
+    return all(map(is_installed, needed))
 
 
 def compute_dtype() -> str:

@@ -17,14 +17,6 @@ from jaxsr.training.state import create_state
 from jaxsr.training.step import Batch, Draw, make_step, map_steps
 
 
-def network_fields(name: str) -> dict[str, int]:
-    """Returns the fields of "edsr_baseline" or "rcbam", here small enough for CPUs."""
-    if name != "rcbam":
-        return {}
-    sizes = (64, 16) if on_accelerator() else (32, 6)
-    return dict(zip(("features", "depth"), sizes, strict=True))
-
-
 def steps_per_dispatch() -> int:
     """Returns what `jaxsr.training.cadence` chooses: several on accelerators."""
     return 16 if on_accelerator() else 1

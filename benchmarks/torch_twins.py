@@ -1,159 +1,74 @@
-"""The networks of `train_step.py` and `forward.py` in PyTorch.
+"""The networks of the benchmarks in PyTorch, with jaxsr's weights.
 
-EDSR-baseline is torchSR's own (`pip install --no-deps torchsr`). RCBAM has no public
-implementation; this one is written as its paper and CBAM's repository read, NCHW, from
-PyTorch's own modules.
+EDSR-baseline is torchSR's own (`pip install --no-deps torchsr`). The others are in
+`torch_first_networks.py`, `torch_rcbam.py` and `torch_amms.py`.
 """
 
 import importlib.util
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
+from torch_amms import AMMS
+from torch_first_networks import ESPCN, FSRCNN, SRCNN, VDSR
+from torch_rcbam import RCBAM
 
-from jaxsr.convert import from_torch
-from jaxsr.errors import InputError
+from jaxsr.export.pytorch import to_state_dict
+from jaxsr.models import fields_of
+from jaxsr.models.variables import by_name
+from jaxsr.weights import Weights
 
-SCALE = 2
-
-
-class ChannelGate(nn.Module):
-    def __init__(self, features: int, reduction: int):
-        super().__init__()
-        hidden = max(features // reduction, 1)
-        self.mlp = nn.Sequential(
-            nn.Conv2d(features, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, features, 1)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mean = self.mlp(x.mean((2, 3), keepdim=True))
-        peak = self.mlp(x.amax((2, 3), keepdim=True))
-        return x * torch.sigmoid(mean + peak)
+_FIRST_NETWORKS = {"srcnn": SRCNN, "fsrcnn": FSRCNN, "espcn": ESPCN, "vdsr": VDSR}
 
 
-class SpatialGate(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        peak, mean = x.amax(1, keepdim=True), x.mean(1, keepdim=True)
-        return x * torch.sigmoid(self.conv(torch.cat([peak, mean], 1)))
-
-
-class Block(nn.Module):
-    def __init__(self, features: int, reduction: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(features, features, 3, padding=1),
-            nn.PReLU(features),
-            nn.Conv2d(features, features, 3, padding=1),
-            ChannelGate(features, reduction),
-            SpatialGate(),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.body(x)
+def create_twin(weights: Weights) -> nn.Module:
+    """Returns the same network in PyTorch."""
+    scale, network = weights.scale, weights.network
+    if network in ("rcbam", "rcbam_lite"):
+        fields = fields_of(weights.create())
+        taken = ("features", "depth", "reduction", "pool_size")
+        twin = RCBAM(scale, **{name: fields[name] for name in taken})
+        state = mirrored_state(weights.variables["params"])
+    elif network == "amms":
+        twin, state = AMMS(scale), mirrored_state(weights.variables["params"])
+    elif network in _FIRST_NETWORKS:
+        twin, (_, state) = _FIRST_NETWORKS[network](scale), to_state_dict(weights)
+    else:
+        twin = _torchsr_edsr().edsr_baseline(scale=scale, pretrained=False)
+        _, state = to_state_dict(weights)
+    # Copies: PyTorch trains its own.
+    twin.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+    return twin
 
 
-class RCBAM(nn.Module):
-    def __init__(self, scale: int, features: int, depth: int, reduction: int = 16):
-        super().__init__()
-        self.scale = scale
-        self.head = nn.Conv2d(3, features, 3, padding=1)
-        self.blocks = nn.Sequential(*[Block(features, reduction) for _ in range(depth)])
-        self.body_end = nn.Conv2d(features, features, 3, padding=1)
-        self.tail = nn.Conv2d(features, 3 * scale**2, 3, padding=1)
-        self.shuffle = nn.PixelShuffle(scale)
+def mirrored_state(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the parameters for a network whose modules are named as jaxsr's.
 
-    def forward(self, lr: torch.Tensor) -> torch.Tensor:
-        shallow = self.head(lr - 0.5)
-        x = self.body_end(self.blocks(shallow)) + shallow
-        bicubic = nn.functional.interpolate(
-            lr, scale_factor=self.scale, mode="bicubic", align_corners=False
-        )
-        return self.shuffle(self.tail(x)) + bicubic
-
-
-def _flax_rcbam(twin: RCBAM) -> dict[str, Any]:
-    """Returns the twin's parameters as those of `jaxsr.models.rcbam.RCBAM`."""
-    state = {k: v.detach().numpy() for k, v in twin.state_dict().items()}
-
-    def conv(key: str) -> dict[str, np.ndarray]:
-        parameters = {"kernel": state[f"{key}.weight"].transpose(2, 3, 1, 0)}
-        if f"{key}.bias" in state:
-            parameters["bias"] = state[f"{key}.bias"]
-        return parameters
-
-    def dense(key: str) -> dict[str, np.ndarray]:
-        return {"kernel": state[f"{key}.weight"][..., 0, 0].T} | {
-            "bias": state[f"{key}.bias"]
-        }
-
-    params: dict[str, Any] = {k: conv(k) for k in ("head", "body_end", "tail")}
-    for i in range(len(twin.blocks)):
-        body = f"blocks.{i}.body"
-        params[f"block{i:02d}"] = {
-            "conv1": conv(f"{body}.0"),
-            "prelu": {"slope": state[f"{body}.1.weight"]},
-            "conv2": conv(f"{body}.2"),
-            "cbam": {
-                "channel": {
-                    "mlp": {
-                        "squeeze": dense(f"{body}.3.mlp.0"),
-                        "expand": dense(f"{body}.3.mlp.2"),
-                    }
-                },
-                "spatial": {"conv": conv(f"{body}.4.conv")},
-            },
-        }
-    return params
+    A dense layer is a 1x1 convolution there.
+    """
+    state = {}
+    for path, value in by_name(params).items():
+        *module, leaf = path.split("/")
+        value = np.asarray(value)
+        if leaf == "kernel":
+            value = value.reshape((1,) * (4 - value.ndim) + value.shape)
+            value = value.transpose(3, 2, 0, 1)
+        name = "bias" if leaf == "bias" else "weight"
+        state[".".join([*module, name])] = np.ascontiguousarray(value)
+    return state
 
 
 def _torchsr_edsr() -> types.ModuleType:
-    """Returns torchSR's module of EDSR, without its data sets, which want torchvision.
-
-    Raises:
-        InputError: torchSR is not installed.
-    """
+    """Returns torchSR's module of EDSR; its data sets would want torchvision."""
     package = importlib.util.find_spec("torchsr")
-    if package is None or not package.submodule_search_locations:
-        raise InputError("edsr_baseline is torchSR's: pip install --no-deps torchsr")
+    assert package is not None and package.submodule_search_locations
     path = Path(package.submodule_search_locations[0], "models", "edsr.py")
     spec = importlib.util.spec_from_file_location("torchsr_edsr", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def create_twins(
-    name: str, *, fields: dict[str, int]
-) -> tuple[nn.Module, dict[str, Any]]:
-    """Returns a PyTorch network with random weights and jaxsr's parameters for these.
-
-    Args:
-        name: "edsr_baseline", which has no fields, or "rcbam" (`features`, `depth`).
-    """
-    torch.manual_seed(0)
-    if name == "rcbam":
-        twin = RCBAM(SCALE, **fields)
-        params = _flax_rcbam(twin)
-    else:
-        twin = _torchsr_edsr().edsr_baseline(scale=SCALE, pretrained=False)
-        _, _, variables = from_torch(twin.state_dict(), "torchsr/edsr", SCALE)
-        params = variables["params"]
-    return twin, jax.tree.map(np.array, params)  # copies: PyTorch trains its own
-
-
-def place(network: nn.Module) -> torch.device:
-    """Puts the network, channels_last, where PyTorch is fastest; returns the device."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cudnn.benchmark = True
-    network.to(device=device)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return device

@@ -12,8 +12,8 @@ slows them alike.
 
 Utilisation counts the multiply-adds of the network's own products, forward and
 backward, against `--peak_tflops`, by default what a large matrix product reaches. On an
-accelerator the device's idle time is read off a trace. Needs PyTorch, and torchSR for
-EDSR-baseline.
+accelerator the device's idle time is read off a trace. Without PyTorch, or for
+EDSR-baseline without torchSR, jaxsr is measured alone.
 """
 
 import argparse
@@ -26,26 +26,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch  # pyright: ignore[reportMissingImports]
 from measuring import (
     compare_sides,
     compute_dtype,
     find_peak_flops,
     interleave,
+    is_in_torch,
     measure_idle_share,
     on_accelerator,
     write_json,
 )
-from steps import (
-    make_steps,
-    network_fields,
-    random_batch,
-    steps_per_dispatch,
-    take,
-)
-from torch_twins import SCALE, create_twins, place
+from networks import SCALE, draw_weights, network_fields
+from steps import make_steps, random_batch, steps_per_dispatch, take
 
-from jaxsr import models
 from jaxsr.cpu import keep_freed_memory, use_every_core
 from jaxsr.data.device_pipeline import DeviceImages, draw_batch
 from jaxsr.errors import reports_input_errors
@@ -68,30 +61,6 @@ def random_images() -> DeviceImages:
     return DeviceImages(*sheets, scale=SCALE, channels=3)
 
 
-def torch_side(
-    network: torch.nn.Module, batch: dict[str, np.ndarray], *, compiled: bool
-) -> Callable[[int], float]:
-    """Returns a function that takes so many steps and returns the last one's loss."""
-    device = place(network.train())
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    on_device = {
-        k: torch.from_numpy(v).to(device).permute(0, 3, 1, 2) for k, v in batch.items()
-    }
-    forward = torch.compile(network) if compiled else network
-
-    def run(steps: int) -> float:
-        for _ in range(steps):
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, device.type == "cuda"):
-                sr = forward(on_device["lr"].float() / 255)
-            loss = (sr.float() - on_device["hr"].float() / 255).abs().mean()
-            loss.backward()
-            optimizer.step()
-        return float(loss.detach())
-
-    return run
-
-
 def count_flops(model, params, batch: dict[str, np.ndarray]) -> int:
     """Returns the flops of the products of one step, forward and backward."""
 
@@ -107,9 +76,8 @@ def measure(
 ) -> dict[str, Any]:
     """Returns the figures of one network at one size."""
     batch = random_batch(size, patch, scale=SCALE)
-    fields = network_fields(name)
-    _, params = create_twins(name, fields=fields)
-    model = models.create(name, scale=SCALE, **fields, dtype=compute_dtype())
+    weights = draw_weights(name)
+    model, params = weights.create(dtype=compute_dtype()), weights.variables["params"]
     make = functools.partial(
         make_steps, model, batch_size=size, mesh=create_mesh(size), params=params
     )
@@ -120,12 +88,14 @@ def measure(
         jaxsr = make(random_images(), draw)
     steps = steps_per_dispatch()
     sides: dict[str, Callable[[], Any]] = {"jaxsr": jaxsr}
-    for kind in options.torch:
-        network, _ = create_twins(name, fields=fields)
-        run = torch_side(network, batch, compiled=kind == "compile")
+    for kind in options.torch if is_in_torch(name) else []:
+        from torch_sides import training_side
+        from torch_twins import create_twin
+
+        run = training_side(create_twin(weights), batch, compiled=kind == "compile")
         losses.append(run(1))
         sides[f"torch {kind}"] = functools.partial(run, steps)
-    # RCBAM's skip: PyTorch's bicubic has the constant -0.75, MATLAB's -0.5.
+    # RCBAM's skip: at the edge PyTorch's bicubic sees nothing beyond the picture.
     loose = on_accelerator() or name == "rcbam"
     if max(losses) > min(losses) * (1.03 if loose else 1.001):
         raise SystemExit(f"{name}: the sides' losses differ: {losses}")
@@ -143,7 +113,7 @@ def measure(
         print(f"  jaxsr leaves the device idle for {idle:.1%} of the time")
     return {
         "network": name,
-        "fields": fields,
+        "fields": network_fields(name),
         "patch": patch,
         "batch": size,
         "dtype": compute_dtype(),

@@ -3,12 +3,15 @@
 import json
 import runpy
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import jaxsr.cpu
+from jaxsr.imaging import write_image
 
 _BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -66,7 +69,7 @@ def test_non_local_program(run):
 @pytest.fixture
 def tiny(load, monkeypatch):
     fields = {"features": 4, "depth": 1}
-    monkeypatch.setattr(load("steps"), "network_fields", lambda name: fields)
+    monkeypatch.setattr(load("networks"), "network_fields", lambda name: fields)
 
 
 def test_input_program(run, tiny):
@@ -81,16 +84,118 @@ def test_input_program(run, tiny):
     assert row["device_ratio"] == pytest.approx(ratio)
 
 
-def test_forward_program(run, tiny):
-    pytest.importorskip("torch")
-    figures = run(
-        "forward.py", "--networks=rcbam", "--size=24", "--torch=eager", "--rounds=1"
-    )
-    sides = figures["rows"][0]["sides"]
-    assert list(sides) == ["jaxsr", "torch eager"]
-    times = [sides[name]["ms"] for name in ("torch eager", "jaxsr")]
-    assert sides["torch eager"]["ratio"] == pytest.approx(times[0] / times[1])
+_TINY = ["--sizes", "24", "--seconds=0.01", "--rounds=1", "--peak_tflops=1"]
+
+
+def test_forward_program(run, tiny, capsys):
+    figures = run("forward.py", "--networks=fsrcnn", *_TINY, "--beside=onnxruntime")
+    (row,) = figures["rows"]
+    sides = row["sides"]
+    assert list(sides) == ["jaxsr", "onnxruntime"]
+    assert row["differences"]["onnxruntime"] < 1e-5
+    times = [sides[name]["ms"] for name in ("onnxruntime", "jaxsr")]
+    assert sides["onnxruntime"]["ratio"] == pytest.approx(times[0] / times[1])
     assert sides["jaxsr"]["ratio"] == 1
+    assert "\n| fsrcnn | 24x24 | " in capsys.readouterr().out
+
+
+def test_forward_program_beside_torch(run, tiny):
+    pytest.importorskip("torch")
+    words = ["--networks", "rcbam", "rcbam_lite", "--beside=torch eager"]
+    for row in run("forward.py", *words, *_TINY)["rows"]:
+        assert list(row["sides"]) == ["jaxsr", "torch eager"]
+        assert row["differences"]["torch eager"] < 1e-4
+
+
+def test_outputs_of_two_sides_are_compared_but_for_the_edge(load):
+    find_difference = load("forward").find_difference
+    expected = np.zeros((8, 8, 1))
+    expected[4, 4] = -2
+    other = expected.copy()
+    other[1, 4] = 1
+    assert find_difference(other, expected, edge=0) == 0.5  # of the largest value
+    assert find_difference(other, expected, edge=2) == 0
+    assert find_difference(expected[:-1], expected, edge=2) == np.inf
+
+
+def test_forward_program_fails_where_outputs_differ(run, tiny, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        words = ["--networks=fsrcnn", "--beside=onnxruntime", "--tolerance=0"]
+        run("forward.py", *words, *_TINY)
+    printed = capsys.readouterr()
+    assert "error: fsrcnn 24x24: onnxruntime: " in printed.err
+    assert "| fsrcnn | 24x24 |" in printed.out
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+@pytest.mark.parametrize(
+    "program", ["forward.py", "train_step.py", "start_up.py", "evaluation.py"]
+)
+def test_programs_say_what_they_take_without_torch(run, no_torch, capsys, program):
+    with pytest.raises(SystemExit, match="0"):
+        run(program, "--help")
+    assert f"usage: {program}" in capsys.readouterr().out
+
+
+_NO_TORCH = "torch is not installed: left out (pip install torch)\n"
+
+
+def test_forward_program_without_torch(run, tiny, no_torch, capsys):
+    words = ["--networks", "rcbam", "fsrcnn", "--beside", "torch eager"]
+    rows = run("forward.py", *words, *_TINY)["rows"]
+    assert [list(row["sides"]) for row in rows] == [["jaxsr"]] * 2
+    assert capsys.readouterr().out.count(_NO_TORCH) == 1
+
+
+def test_train_step_program_without_torch(run, tiny, no_torch, capsys):
+    figures = run("train_step.py", "--networks=rcbam", "--sizes=8x8", *_TINY[-2:])
+    assert [list(row["sides"]) for row in figures["rows"]] == [["jaxsr"]]
+    assert capsys.readouterr().out.count(_NO_TORCH) == 1
+
+
+def test_cell_that_takes_too_long_is_left_out(run, tiny, capsys):
+    words = ["--networks=rcbam", "--beside", "--longest=1e-9"]
+    (row,) = run("forward.py", *words, *_TINY)["rows"]
+    assert row["sides"] == {}
+    assert "(--longest)" in row["left_out"]["all sides"]
+
+
+def test_sides_take_turns_for_their_time(load):
+    calls = []
+    sides = {"slow": lambda: time.sleep(0.02), "fast": lambda: calls.append(0)}
+    medians = load("measuring").take_turns(sides, seconds=0.06, rounds=2)
+    assert medians["slow"] >= 0.02 > medians["fast"]
+    assert len(calls) > 100
+
+
+def test_start_up_program(run, no_torch, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    figures = run("start_up.py", "--size=24", "--rounds=1")
+    assert list(figures["sides"]) == ["jaxsr, nothing compiled", "jaxsr"]
+    for side in figures["sides"].values():
+        assert 0 < side["wall"] and 0 < side["processor"]
+    assert 0 < figures["import_seconds"]
+
+
+def test_evaluation_program(run, no_torch, tmp_path):
+    photos = tmp_path / "mine"
+    photos.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
+    write_image(photos / "photo.png", pixels)
+    figures = run("evaluation.py", f"--benchmark=folder:{photos}", "--rounds=1")
+    assert figures["images"] == 1
+    names = ["evaluate.py", "second call"]
+    names = [f"{name}{kind}" for name in names for kind in ("", ", one device")]
+    assert list(figures["sides"]) == names
+    (psnr,) = {round(side["psnr"], 3) for side in figures["sides"].values()}
+    assert 5 < psnr < 30
+    times = [figures["sides"][name]["wall"] for name in names[2:]]
+    ratio = figures["ratios"]["second call: every core to one device"]
+    assert ratio == pytest.approx(times[1] / times[0])
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
