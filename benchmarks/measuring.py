@@ -63,10 +63,13 @@ def take_turns(
     Args:
         sides: return only when their work is done.
         seconds: that a side is to take, all rounds together.
-        rounds: how often each side has its turn.
+        rounds: how often each side has its turn; of sides that have taken their time
+            before, at least three times.
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
+    for done in range(rounds):
+        if done >= 3 and min(map(sum, times.values())) > seconds:
+            break
         for name, side in sides.items():
             time.sleep(_PAUSE)
             begin = time.perf_counter()

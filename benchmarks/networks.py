@@ -1,6 +1,7 @@
 """Which networks the benchmarks measure, and weights for them."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,7 +35,7 @@ def draw_weights(name: str) -> Weights:
     model = models.create(name, scale=SCALE, **network_fields(name))
     random = np.random.default_rng(0)
 
-    def draw(path: tuple[jax.tree_util.DictKey, ...], leaf: jax.ShapeDtypeStruct):
+    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
         drawn = random.standard_normal(leaf.shape, np.float32)
         if path[-1].key == "kernel":
             return drawn / math.sqrt(math.prod(leaf.shape[:-1]))

@@ -38,9 +38,13 @@ def run(load, tmp_path, monkeypatch):
     monkeypatch.setattr(jaxsr.cpu, "keep_freed_memory", lambda: False)
 
     def run(program, *arguments):
+        """Runs a file, or the function `main` of a module that has been loaded."""
         path = tmp_path / "figures.json"
         monkeypatch.setattr(sys, "argv", [program, *arguments, f"--json={path}"])
-        runpy.run_path(str(_BENCHMARKS / program), run_name="__main__")
+        if program in sys.modules:
+            assert not sys.modules[program].main()
+        else:
+            runpy.run_path(str(_BENCHMARKS / program), run_name="__main__")
         return json.loads(path.read_text())
 
     return run
@@ -87,16 +91,26 @@ def test_input_program(run, tiny):
 _TINY = ["--sizes", "24", "--seconds=0.01", "--rounds=1", "--peak_tflops=1"]
 
 
-def test_forward_program(run, tiny, capsys):
-    figures = run("forward.py", "--networks=fsrcnn", *_TINY, "--beside=onnxruntime")
-    (row,) = figures["rows"]
+_NO_TORCH = "torch is not installed: left out (pip install torch)\n"
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+def test_forward_program(run, tiny, no_torch, capsys):
+    beside = ["--beside", "torch eager", "torch compile", "onnxruntime"]
+    (row,) = run("forward.py", "--networks=fsrcnn", *_TINY, *beside)["rows"]
     sides = row["sides"]
     assert list(sides) == ["jaxsr", "onnxruntime"]
     assert row["differences"]["onnxruntime"] < 1e-5
     times = [sides[name]["ms"] for name in ("onnxruntime", "jaxsr")]
     assert sides["onnxruntime"]["ratio"] == pytest.approx(times[0] / times[1])
     assert sides["jaxsr"]["ratio"] == 1
-    assert "\n| fsrcnn | 24x24 | " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.count(_NO_TORCH) == 1
+    assert "\n| fsrcnn | 24x24 | " in out
 
 
 def test_forward_program_beside_torch(run, tiny):
@@ -127,11 +141,6 @@ def test_forward_program_fails_where_outputs_differ(run, tiny, monkeypatch, caps
     assert "| fsrcnn | 24x24 |" in printed.out
 
 
-@pytest.fixture
-def no_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-
-
 @pytest.mark.parametrize(
     "program", ["forward.py", "train_step.py", "start_up.py", "evaluation.py"]
 )
@@ -139,16 +148,6 @@ def test_programs_say_what_they_take_without_torch(run, no_torch, capsys, progra
     with pytest.raises(SystemExit, match="0"):
         run(program, "--help")
     assert f"usage: {program}" in capsys.readouterr().out
-
-
-_NO_TORCH = "torch is not installed: left out (pip install torch)\n"
-
-
-def test_forward_program_without_torch(run, tiny, no_torch, capsys):
-    words = ["--networks", "rcbam", "fsrcnn", "--beside", "torch eager"]
-    rows = run("forward.py", *words, *_TINY)["rows"]
-    assert [list(row["sides"]) for row in rows] == [["jaxsr"]] * 2
-    assert capsys.readouterr().out.count(_NO_TORCH) == 1
 
 
 def test_train_step_program_without_torch(run, tiny, no_torch, capsys):
@@ -172,21 +171,23 @@ def test_sides_take_turns_for_their_time(load):
     assert len(calls) > 100
 
 
-def test_start_up_program(run, no_torch, monkeypatch):
+def test_start_up_program(run, load, no_torch, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    figures = run("start_up.py", "--size=24", "--rounds=1")
+    monkeypatch.setattr(load("start_up"), "_MODEL", "bicubic_x2")  # compiles in no time
+    figures = run("start_up", "--size=24", "--rounds=1")
     assert list(figures["sides"]) == ["jaxsr, nothing compiled", "jaxsr"]
     for side in figures["sides"].values():
         assert 0 < side["wall"] and 0 < side["processor"]
     assert 0 < figures["import_seconds"]
 
 
-def test_evaluation_program(run, no_torch, tmp_path):
+def test_evaluation_program(run, load, no_torch, tmp_path, monkeypatch):
+    monkeypatch.setattr(load("evaluation"), "_MODEL", "bicubic_x2")
     photos = tmp_path / "mine"
     photos.mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), np.uint8)
     write_image(photos / "photo.png", pixels)
-    figures = run("evaluation.py", f"--benchmark=folder:{photos}", "--rounds=1")
+    figures = run("evaluation", f"--benchmark=folder:{photos}", "--rounds=1")
     assert figures["images"] == 1
     names = ["evaluate.py", "second call"]
     names = [f"{name}{kind}" for name in names for kind in ("", ", one device")]
