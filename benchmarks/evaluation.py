@@ -23,7 +23,7 @@ from measuring import is_installed, write_json
 from PIL import Image
 from timed_process import Timed, run_timed
 
-from jaxsr.errors import reports_input_errors
+from jaxsr.errors import InputError, reports_input_errors
 from jaxsr.loading import load_weights
 from jaxsr.protocols import get_protocol
 from jaxsr.scoring.sets import lr_image, open_sets
@@ -35,13 +35,19 @@ _TOLERANCE = 0.02
 
 
 def write_pictures(benchmark: str, folder: Path) -> int:
-    """Writes HR and LR images for PyTorch's loop; returns how many there are."""
+    """Writes HR and LR images for PyTorch's loop; returns how many there are.
+
+    Raises:
+        InputError: one is gray, which is more than a plain loop knows of.
+    """
     (source,) = open_sets([benchmark], scale=_SCALE, data_dir=None).values()
     rules = get_protocol("rgb")
     for kind in ("hr", "lr"):
         (folder / kind).mkdir()
     for i in range(len(source)):
         pair = {"hr": source.hr(i), "lr": lr_image(source, i, _SCALE, rules)}
+        if pair["hr"].shape[2] != 3:
+            raise InputError(f"{source.image_name(i)}: expected colours, got gray")
         for kind, image in pair.items():
             Image.fromarray(image).save(folder / kind / f"{i:04d}.png")
     return len(source)
