@@ -31,7 +31,7 @@ def keep_compiled_programs() -> Path | None:
     chosen = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     if chosen:
         return Path(chosen)
-    if os.environ.get("JAXSR_CACHE") == "0" or not _is_safe():
+    if os.environ.get("JAXSR_CACHE") == "0" or not can_read_its_own():
         return None
     top = os.environ.get("JAXSR_CACHE_DIR") or platformdirs.user_cache_dir("jaxsr")
     folder = Path(top) / "programs"
@@ -50,7 +50,8 @@ def keep_compiled_programs() -> Path | None:
     return folder
 
 
-def _is_safe() -> bool:
+def can_read_its_own() -> bool:
+    """Returns whether XLA takes programs that it has kept for this processor."""
     if jax.default_backend() != "cpu":
         return True
     if sys.platform == "linux" and platform.machine() == "x86_64":

@@ -16,7 +16,7 @@ from jaxsr.errors import InputError
 from jaxsr.models.base import Network
 
 
-@functools.lru_cache(maxsize=1)  # tracing a deep network takes seconds
+@functools.lru_cache(maxsize=16)  # tracing a deep network takes seconds
 def abstract_variables(model: Network) -> Any:
     """Returns what `model.init` would, `jax.ShapeDtypeStruct` in place of arrays."""
     lr = jax.ShapeDtypeStruct((1, 16, 16, model.channels), jnp.float32)
