@@ -12,6 +12,8 @@ from jaxsr.imaging import imresize_jnp
 from jaxsr.models import create
 from jaxsr.models.amms import AMMS
 
+pytestmark = pytest.mark.usefixtures("strict")
+
 _TINY: dict[str, Any] = {"features": 8, "depth": 1, "reduction": 2}
 _SWITCHES = ("non_local", "second_order", "multi_scale")
 

@@ -5,6 +5,8 @@ import pytest
 from jaxsr.errors import InputError
 from jaxsr.training.losses import charbonnier, get_loss, l1, mse
 
+pytestmark = pytest.mark.usefixtures("strict")
+
 _SR = jnp.array([[[[0.0], [0.5]], [[1.0], [0.25]]]])
 _HR = jnp.array([[[[0.0], [1.0]], [[0.0], [0.0]]]])
 

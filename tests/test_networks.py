@@ -20,6 +20,8 @@ from jaxsr import models
 from jaxsr.errors import InputError
 from jaxsr.models import Network, create, fields_of, list_models, name_of, register
 
+pytestmark = pytest.mark.usefixtures("strict")
+
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
@@ -252,7 +254,7 @@ def test_every_parameter_gets_a_gradient(name):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("name", TRAINABLE)
-def test_types_and_ranks_never_go_together_by_themselves(name, dtype, strict):
+def test_types_and_ranks_never_go_together_by_themselves(name, dtype):
     model = tiny_model(name, dtype=dtype)
     lr = jax.ShapeDtypeStruct((2, 8, 9, model.channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), lr)

@@ -107,7 +107,7 @@ def picture_mask(x: Float[jax.Array, "n h w c"]) -> Bool[jax.Array, "1 h w 1"] |
         return None
     height, width = picture_size(x)
     rows = jnp.arange(x.shape[1])[:, None] < height
-    columns = jnp.arange(x.shape[2]) < width
+    columns = jnp.arange(x.shape[2])[None] < width
     return (rows & columns)[None, :, :, None]
 
 
@@ -120,7 +120,7 @@ def mean_over_picture(x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n 1 1
     total = jnp.sum(
         jnp.where(inside, x, 0), axis=(1, 2), keepdims=True, dtype=jnp.float32
     )
-    return total / (height * width)
+    return total / jnp.asarray(height * width, total.dtype)
 
 
 def max_over_picture(x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n 1 1 c"]:

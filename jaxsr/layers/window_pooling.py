@@ -167,7 +167,8 @@ def _interpolate(values: jax.Array, size: int, length: int, *, axis: int) -> jax
     after = jax.lax.slice_in_dim(values, 1, windows, axis=axis)
     shape = [1] * (values.ndim + 1)
     shape[axis + 1] = cell
-    ramp = ((jnp.arange(cell) + 0.5) / cell).reshape(shape).astype(values.dtype)
+    ramp = (jnp.arange(cell, dtype=jnp.float32) + 0.5) / cell
+    ramp = ramp.reshape(shape).astype(values.dtype)
     here, after = (jnp.expand_dims(v, axis + 1) for v in (here, after))
     between = here + ramp * (after - here)
     between = between.reshape(

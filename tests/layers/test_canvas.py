@@ -51,7 +51,8 @@ def test_apply_on_canvas_equals_picture(name):
     canvas = jax.jit(
         lambda variables, lr, *size: apply_on_canvas(model, variables, lr, *size)
     )
-    for height, width in ((29, 41), (13, 12)):
+    # Arrays with a type, as jaxsr.inference passes them.
+    for height, width in np.int32([(29, 41), (13, 12)]):
         lr = rng.random((1, height, width, model.channels), np.float32)
         expected = model.apply(variables, jnp.asarray(lr))
         missing = ((0, 0), (0, 48 - height), (0, 44 - width), (0, 0))

@@ -25,7 +25,8 @@ def test_multi_scale_fusion_equals_formula_for_pointwise_branch():
     module = MultiScaleFusion((1,))
     x = jax.random.normal(jax.random.key(0), (2, 3, 5, 4))
     got, variables = jax.jit(module.init_with_output)(jax.random.key(1), x)
-    conv, fuse = variables["params"]["conv1"], variables["params"]["fuse"]
+    x, params = jax.device_get((x, variables["params"]))
+    conv, fuse = params["conv1"], params["fuse"]
     branch = np.maximum(x @ conv["kernel"][0, 0] + conv["bias"], 0)
     expected = x + branch @ fuse["kernel"][0, 0] + fuse["bias"]
     np.testing.assert_allclose(got, expected, atol=1e-6)

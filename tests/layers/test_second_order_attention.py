@@ -11,11 +11,12 @@ from jaxsr.layers.second_order_attention import SecondOrderAttention
 
 @pytest.fixture
 def features():
-    scale = jnp.linspace(0.1, 2.0, 32)
+    scale = jnp.linspace(0.1, 2.0, 32)[None, None, None]
     return scale * jax.random.normal(jax.random.key(0), (2, 9, 7, 32))
 
 
 def _gate(params, x):
+    params = jax.device_get(params)
     z = np.asarray(covariance_pool(x)).mean(axis=1)
     squeeze, expand = params["mlp"]["squeeze"], params["mlp"]["expand"]
     hidden = np.maximum(z @ squeeze["kernel"] + squeeze["bias"], 0)
