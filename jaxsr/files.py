@@ -7,13 +7,16 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxsr.errors import first_line
 
 # What lies here is no file to be replaced, also where it leads to one (/dev/stdout).
 _DEVICE_FOLDERS = ("/dev", "/proc")
+
+Part = bytes | memoryview
+"""Of a file's content."""
 
 
 @contextlib.contextmanager
@@ -29,7 +32,7 @@ def names_file(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
+def write_whole(path: str | os.PathLike, content: bytes | str | Sequence[Part]) -> None:
     """Writes a file; on any error what was there before stays as it was.
 
     The folder is made as needed. Behind a symbolic link the file that it leads to is
@@ -37,7 +40,8 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
 
     Args:
         path: of the file.
-        content: text is written as UTF-8.
+        content: text is written as UTF-8; parts, which may be large arrays, one after
+            the other without a copy.
 
     Raises:
         OSError: it cannot be written (a full disk, no permission, a folder of that
@@ -45,6 +49,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     """
     if isinstance(content, str):
         content = content.encode()
+    parts = [content] if isinstance(content, bytes) else content
     path = Path(path)
     check_place(path)
     try:
@@ -52,9 +57,9 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
             # What was printed so far comes before it where both are the same file.
             sys.stdout.flush()
             with path.open("ab") as file:
-                file.write(content)
+                file.writelines(parts)
         else:
-            _replace(Path(os.path.realpath(path)), content)
+            _replace(Path(os.path.realpath(path)), parts)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -101,12 +106,13 @@ def _in_shared_memory(path: Path) -> bool:
     return str(path.absolute()).startswith("/dev/shm/")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, parts: Sequence[Part]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A short name: that of the file may be as long as the file system takes.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.writelines(parts)
         if path.exists():
             shutil.copymode(path, temporary)
         os.replace(temporary, path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from jaxsr.files import Part
 from jaxsr.imaging import png, tiff
 from jaxsr.imaging.metadata import (
     Metadata,
@@ -87,8 +88,8 @@ def check(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> str:
 
 def encode(
     path: Path, image: np.ndarray, metadata: Metadata, quality: int | None = None
-) -> bytes:
-    """Returns the content of a file of that name for `[H, W, 1 to 4]`.
+) -> list[Part]:
+    """Returns the content of a file of that name for `[H, W, 1 to 4]`, in parts.
 
     `quality`, 1 to 100, is that of the formats which may lose.
 
@@ -127,5 +128,5 @@ def encode(
             f"{kind} cannot hold {width}x{height} pixels: {error}"
         ) from error
     if kind == "PNG":
-        return png.encode(image, buffer.getvalue(), metadata)
-    return buffer.getvalue()
+        return png.encode(image, buffer.getbuffer(), metadata)
+    return [buffer.getbuffer()]

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxsr.errors import InputError, first_line
-from jaxsr.files import check_place, write_whole
+from jaxsr.files import Part, check_place, write_whole
 from jaxsr.imaging import decode, encode, tiff
 from jaxsr.imaging.encode import SUFFIXES
 from jaxsr.imaging.metadata import Metadata
@@ -165,7 +165,7 @@ def write_image(
             format that cannot hold the image; another quality.
         OSError: the disk is full, or the folder not writable.
     """
-    write_whole(path, encode_picture(path, image, metadata, quality=quality))
+    write_whole(path, _encode(path, image, metadata, quality))
 
 
 def encode_picture(
@@ -176,6 +176,15 @@ def encode_picture(
     quality: int | None = None,
 ) -> bytes:
     """Returns what `write_image` writes to a file of that name."""
+    return b"".join(_encode(path, image, metadata, quality))
+
+
+def _encode(
+    path: str | os.PathLike,
+    image: np.ndarray,
+    metadata: Metadata | None,
+    quality: int | None,
+) -> list[Part]:
     path = Path(path)
     if image.ndim == 2:
         image = image[..., None]

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from jaxsr.files import Part
 from jaxsr.imaging import xmp
 from jaxsr.imaging.metadata import (
     Metadata,
@@ -29,6 +30,7 @@ _TEXT = b"iTXt"
 # Not compressed, in no language and not translated, as its specification wants it.
 _XMP_HEAD = xmp.NAME_IN_PNG + bytes(5)
 _LARGEST_PROFILE = 16 * 2**20
+_ROWS = 64  # are compressed at a time
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Left, top, and steps to the right and down of Adam7's seven passes.
 _PASSES = (
@@ -83,7 +85,7 @@ def size(chunks: Chunks) -> tuple[int, int]:
 
 def pixels_alone(chunks: Chunks) -> bytes:
     """Returns a PNG of nothing but pixels, palette and transparency."""
-    return _join((name, body) for name, body in chunks if name in _PIXELS)
+    return b"".join(_join((name, body) for name, body in chunks if name in _PIXELS))
 
 
 def is_complete(chunks: Chunks) -> bool:
@@ -123,8 +125,10 @@ def read_metadata(chunks: Chunks) -> dict[str, Any]:
     return found
 
 
-def encode(image: np.ndarray, pillows: bytes | None, metadata: Metadata) -> bytes:
-    """Returns a PNG with the metadata.
+def encode(
+    image: np.ndarray, pillows: memoryview | None, metadata: Metadata
+) -> list[Part]:
+    """Returns the parts of a PNG with the metadata.
 
     Args:
         image: `[H, W, C]`.
@@ -133,7 +137,7 @@ def encode(image: np.ndarray, pillows: bytes | None, metadata: Metadata) -> byte
         metadata: what is to stand in the file beside the pixels.
     """
     if pillows is None:
-        chunks = _chunks16(image)
+        chunks: list[tuple[bytes, Part]] = [*_chunks16(image)]
     else:
         chunks = list(_split(pillows))
     return _join([chunks[0], *_ancillary(image, metadata), *chunks[1:]])
@@ -171,21 +175,24 @@ def _chunks16(image: np.ndarray) -> Chunks:
     Every row is stored as its difference to the row above (filter type 2).
     """
     height, width, channels = image.shape
-    rows = np.ascontiguousarray(image.astype(">u2")).view(np.uint8)
-    rows = rows.reshape(height, -1)
-    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = 2
-    filtered[0, 1:] = rows[0]
-    filtered[1:, 1:] = rows[1:] - rows[:-1]
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">2I5B", width, height, 16, colour_type, 0, 0, 0)
-    pixels = zlib.compress(filtered.tobytes(), 6)
-    # A chunk's length has 31 bits.
-    pieces = [pixels[at : at + 2**30] for at in range(0, len(pixels), 2**30)]
-    return [(b"IHDR", header), *((b"IDAT", p) for p in pieces), (b"IEND", b"")]
+    chunks: Chunks = [(b"IHDR", header)]
+    packer = zlib.compressobj(6)
+    above = np.zeros((1, width * channels * 2), np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.ascontiguousarray(image[top : top + _ROWS].astype(">u2"))
+        rows = rows.view(np.uint8).reshape(len(rows), -1)
+        filtered = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
+        filtered[:, 0] = 2
+        filtered[:, 1:] = rows - np.concatenate([above, rows[:-1]])
+        above = rows[-1:]
+        chunks.append((b"IDAT", packer.compress(filtered.data)))
+    chunks.append((b"IDAT", packer.flush()))
+    return [*chunks, (b"IEND", b"")]
 
 
-def _split(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _split(content: memoryview) -> Iterator[tuple[bytes, Part]]:
     at = len(SIGNATURE)
     while at < len(content):
         length, name = struct.unpack_from(">I4s", content, at)
@@ -193,7 +200,7 @@ def _split(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _join(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _join(chunks: Iterable[tuple[bytes, Part]]) -> list[Part]:
     parts = [
         (
             struct.pack(">I4s", len(body), name),
@@ -202,4 +209,4 @@ def _join(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
         )
         for name, body in chunks
     ]
-    return b"".join([SIGNATURE, *itertools.chain.from_iterable(parts)])
+    return [SIGNATURE, *itertools.chain.from_iterable(parts)]

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin
 
+from jaxsr.files import Part
 from jaxsr.imaging.metadata import (
     Metadata,
     checked_icc,
@@ -75,8 +76,9 @@ def decode(
         return _meaning(page, stored), metadata
 
 
-def encode(image: np.ndarray, metadata: Metadata) -> bytes:
-    """Returns a TIFF without compression, in one strip.
+def encode(image: np.ndarray, metadata: Metadata) -> list[Part]:
+    """Returns the parts of a TIFF without compression, in one strip: the pixels are the
+    image's own.
 
     Args:
         image: `[H, W, 1 to 4]`, uint8 or uint16; alpha is not associated.
@@ -113,7 +115,8 @@ def encode(image: np.ndarray, metadata: Metadata) -> bytes:
     buffer = io.BytesIO()
     directory.save(buffer)
     # The directory is a whole number of words and says that pixels follow it.
-    return buffer.getvalue() + image.astype(image.dtype.newbyteorder("<")).tobytes()
+    pixels = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
+    return [buffer.getvalue(), pixels.view(np.uint8).reshape(-1).data]
 
 
 def _value(page: Any, tag: int, default: Any) -> Any:
