@@ -216,9 +216,10 @@ def test_tile_shape_automatic():
     assert upscaler.tile_shape(1020, 1020) == (1020, 1020)  # DIV2K x2 stays whole
     side = int(WHOLE_PICTURE_PIXELS**0.5) // 2
     assert upscaler.tile_shape(side, side) == (side, side)
-    assert upscaler.tile_shape(side, side + 1) == (512, 512)
-    assert upscaler.tile_shape(100, 100_000) == (100, 512)
+    assert upscaler.tile_shape(side, side + 1) == (256, 256)
+    assert upscaler.tile_shape(100, 100_000) == (100, 256)
     assert bicubic(4).tile_shape(2000, 2000) == (256, 256)
+    assert bicubic(8).tile_shape(2000, 2000) == (128, 128)
     assert bicubic(2, tile=0).tile_shape(5000, 5000) == (5000, 5000)
 
 

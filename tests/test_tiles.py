@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -64,3 +65,21 @@ def test_other_errors_are_not_taken_for_memory():
     image = np.zeros((90, 90, 3), np.float32)
     with pytest.raises(RuntimeError, match="INTERNAL"):
         Tiles(None, 16, 1).fill(np.empty_like(image), image, enlarge, np.copyto)
+
+
+def test_one_row_of_tiles_is_in_memory():
+    image = np.zeros((1024, 1024, 3), np.float32)
+    out = np.empty((2048, 2048, 3), np.float32)
+
+    def enlarge(part):
+        rows, columns = part
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        return np.zeros((2 * height, 2 * width, 3), np.float32)
+
+    tracemalloc.start()
+    try:
+        Tiles(128, overlap=16, scale=2).fill(out, image, enlarge, np.copyto)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * out[:256].nbytes

@@ -19,7 +19,10 @@ for such a one with RCBAM x2 and 8 GiB with EDSR x2 of 256 features (CPU, float3
 """
 
 AUTOMATIC_TILE_PIXELS = 2**20
-"""Output pixels of a tile where the tile is chosen automatically."""
+"""Most output pixels of a tile where the tile is chosen automatically."""
+
+AUTOMATIC_TILE_SIDE = 256
+"""Most LR pixels a side of such a tile: larger ones take memory and no less time."""
 
 
 class Tiles:
@@ -61,6 +64,7 @@ class Tiles:
         if tile is None:
             whole = height * width * self._scale**2 <= WHOLE_PICTURE_PIXELS
             side = math.isqrt(AUTOMATIC_TILE_PIXELS) // self._scale
+            side = min(side, AUTOMATIC_TILE_SIDE)
             tile = 0 if whole else max(side, self._smallest)
         shape = (min(tile, height), min(tile, width)) if tile else (height, width)
         while math.prod(shape) > self._most_pixels and self._halve(shape) != shape:
@@ -101,6 +105,7 @@ class Tiles:
                 for stretch in stretches:
                     write(out[top : top + len(stretch)], stretch)
                     top += len(stretch)
+                    del stretch  # before there is memory for the next
                 return
             except (MemoryError, RuntimeError) as error:
                 smaller = self._halve(shape)

@@ -76,24 +76,25 @@ def join_tiles(
         starts: in LR pixels.
         scale: the network's factor.
     """
-    open_part, end = np.empty(0, np.float32), 0
-    final = 0  # where what has been yielded ends and `open_part` begins
-    for start, piece in zip(starts, pieces, strict=True):
-        begin = start * scale
-        shared = max(end - begin, 0)
-        dropped = shared // 4
-        if end:
-            fade_from = begin + dropped
-            yield open_part[: fade_from - final]
-            old = open_part[fade_from - final : end - dropped - final]
+    pieces, seam, dropped = iter(pieces), np.empty(0, np.float32), 0
+    for start, following in zip(starts, [*starts[1:], None], strict=True):
+        piece = next(pieces)
+        if len(seam):
             if not piece.flags.writeable:
                 piece = piece.copy()
-            new = piece[dropped : dropped + len(old)]
-            ramp = (np.arange(len(old), dtype=np.float32) + 0.5) / max(len(old), 1)
-            # Written so, pixels on which both agree keep their exact value.
-            new[:] = old + ramp[:, None, None] * (new - old)
-            open_part, final = piece[dropped:], fade_from
-        else:
-            open_part = piece
-        end = begin + len(piece)
-    yield open_part
+            _fade(seam, piece[dropped : dropped + len(seam)])
+        begin, end = dropped, len(piece)
+        if following is not None:
+            shared = max(start * scale + end - following * scale, 0)
+            dropped = shared // 4
+            seam = piece[end - shared + dropped : end - dropped].copy()
+            end += dropped - shared
+        yield piece[begin:end]
+        del piece  # before there is memory for the next
+
+
+def _fade(old: np.ndarray, new: np.ndarray) -> None:
+    """Writes into `new` what fades from `old` to it along axis 0."""
+    ramp = (np.arange(len(old), dtype=np.float32) + 0.5) / len(old)
+    # Written so, pixels on which both agree keep their exact value.
+    new[:] = old + ramp[:, None, None] * (new - old)
