@@ -17,8 +17,6 @@ from configs import base, recipes
 from configs.base import Config
 from configs.zoo import recipe
 
-_STEPS = {2: 16_000, 3: 4_000, 4: 4_000}  # of Adam's
-
 
 def get_config(choice: str = "") -> Config:
     """Returns the config of "x2" (or "x2,muon"), "x3" or "x4", or of "x2,adam"."""
@@ -49,7 +47,7 @@ def get_config(choice: str = "") -> Config:
     config.schedule.schedule = "cosine"
     config.schedule.warmup_steps = 200
     config.train.loss = "l1"
-    config.train.steps = _STEPS[scale]
+    config.train.steps = 16_000 if scale == 2 else 4_000
     config.train.log_every = 100
     config.train.eval_every = 500
     config.train.checkpoint_every = 500

@@ -22,7 +22,8 @@ AUTOMATIC_TILE_PIXELS = 2**20
 """Most output pixels of a tile where the tile is chosen automatically."""
 
 AUTOMATIC_TILE_SIDE = 256
-"""Most LR pixels a side of such a tile: larger ones take memory and no less time."""
+"""Most LR pixels a side of such a tile: larger ones take more memory and, on a CPU, no
+less time (`docs/performance.md`)."""
 
 
 class Tiles:

@@ -78,7 +78,7 @@ def join_tiles(
     """
     pieces, seam, dropped = iter(pieces), np.empty(0, np.float32), 0
     for start, following in zip(starts, [*starts[1:], None], strict=True):
-        piece = next(pieces)
+        piece = next(pieces)  # zip would hold on to it
         if len(seam):
             if not piece.flags.writeable:
                 piece = piece.copy()
@@ -91,6 +91,8 @@ def join_tiles(
             end += dropped - shared
         yield piece[begin:end]
         del piece  # before there is memory for the next
+    if next(pieces, None) is not None:
+        raise ValueError(f"expected {len(starts)} pieces, got more")
 
 
 def _fade(old: np.ndarray, new: np.ndarray) -> None:
