@@ -7,10 +7,11 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxsr.errors import first_line
+from jaxsr.interrupts import sigterm_tidies_up
 
 # What lies here is no file to be replaced, also where it leads to one (/dev/stdout).
 _DEVICE_FOLDERS = ("/dev", "/proc")
@@ -32,7 +33,7 @@ def names_file(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def write_whole(path: str | os.PathLike, content: bytes | str | Sequence[Part]) -> None:
+def write_whole(path: str | os.PathLike, content: bytes | str | Iterable[Part]) -> None:
     """Writes a file; on any error what was there before stays as it was.
 
     The folder is made as needed. Behind a symbolic link the file that it leads to is
@@ -41,7 +42,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str | Sequence[Part]) 
     Args:
         path: of the file.
         content: text is written as UTF-8; parts, which may be large arrays, one after
-            the other without a copy.
+            the other without a copy, each made when its turn comes.
 
     Raises:
         OSError: it cannot be written (a full disk, no permission, a folder of that
@@ -53,13 +54,14 @@ def write_whole(path: str | os.PathLike, content: bytes | str | Sequence[Part]) 
     path = Path(path)
     check_place(path)
     try:
-        if _is_written_to(path):
+        if is_written_to(path):
             # What was printed so far comes before it where both are the same file.
             sys.stdout.flush()
             with path.open("ab") as file:
                 file.writelines(parts)
         else:
-            _replace(Path(os.path.realpath(path)), parts)
+            with sigterm_tidies_up():
+                _replace(Path(os.path.realpath(path)), parts)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -81,7 +83,7 @@ def check_place(path: str | os.PathLike) -> None:
             raise IsADirectoryError(
                 errno.EISDIR, "expected a file to write, got a folder", str(path)
             )
-        if _is_written_to(path):
+        if is_written_to(path):
             return
     except FileNotFoundError:
         pass
@@ -92,7 +94,7 @@ def check_place(path: str | os.PathLike) -> None:
         raise PermissionError(errno.EACCES, f"{folder} is not writable", str(path))
 
 
-def _is_written_to(path: Path) -> bool:
+def is_written_to(path: Path) -> bool:
     """Returns whether `path` is a pipe, a device or what stands for an open file."""
     if str(path.absolute()).startswith(tuple(f"{d}/" for d in _DEVICE_FOLDERS)):
         return path.exists() and not _in_shared_memory(path)
@@ -106,7 +108,7 @@ def _in_shared_memory(path: Path) -> bool:
     return str(path.absolute()).startswith("/dev/shm/")
 
 
-def _replace(path: Path, parts: Sequence[Part]) -> None:
+def _replace(path: Path, parts: Iterable[Part]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A short name: that of the file may be as long as the file system takes.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")

@@ -1,30 +1,12 @@
-"""Pictures of files and folders, one after another: which ones, and where to."""
+"""Which pictures of files and folders are to be enlarged, and where to."""
 
 import dataclasses
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-
-from jaxsr.errors import InputError, is_out_of_memory
-from jaxsr.imaging import check_writable, read_picture, write_image
-from jaxsr.imaging.files import MAX_MEGAPIXELS, SUFFIXES
-
-# These go wrong for every picture that follows.
-_ENDS_THE_RUN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-class Enlarger(Protocol):
-    """What `upscale_files` calls, such as an `Upscaler`."""
-
-    def output_shape(self, height: int, width: int) -> tuple[int, int]: ...
-
-    def __call__(
-        self, picture: np.ndarray, *, progress: Callable[[int, int], object] | None
-    ) -> np.ndarray: ...
+from jaxsr.errors import InputError
+from jaxsr.imaging.files import SUFFIXES
 
 
 @dataclasses.dataclass
@@ -100,96 +82,6 @@ def plan_files(
     plan.pairs = pairs
     _check_targets(plan, overwrite=overwrite, skip_existing=skip_existing)
     return plan
-
-
-def upscale_files(
-    upscaler: Enlarger,
-    pairs: Iterable[tuple[Path, Path]],
-    *,
-    strip: bool = False,
-    quality: int | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
-    progress: Callable[[int, int], object] | None = None,
-) -> Iterator[tuple[Path, InputError | None]]:
-    """Enlarges file by file; yields each one read, with what was wrong with it if so.
-
-    Folders are made as needed. A picture that cannot be read or enlarged, or whose
-    result cannot be written, is left out, before it is enlarged wherever that can be
-    known; a full disk ends the run.
-
-    Args:
-        upscaler: enlarges a picture.
-        pairs: pictures to read, each with the file to write.
-        strip: do not hand on colour profile, EXIF and resolution.
-        quality: see `write_image`.
-        max_megapixels: millions of pixels that a picture may have.
-        progress: told of each picture how many of its tiles are done, and of how many.
-    """
-    for source, target in pairs:
-        try:
-            image, metadata = read_picture(source, max_megapixels=max_megapixels)
-            check_writable(target, _shape(upscaler, image), image.dtype)
-            sr = enlarge(upscaler, image, source, progress)
-            write_image(target, sr, None if strip else metadata, quality=quality)
-        except InputError as error:
-            yield source, error
-        except OSError as error:
-            if error.errno in _ENDS_THE_RUN:
-                raise
-            yield source, InputError(f"{target}: {error.strerror or error}")
-        else:
-            yield source, None
-
-
-def preview_files(
-    upscaler: Enlarger,
-    pairs: Iterable[tuple[Path, Path]],
-    *,
-    max_megapixels: float = MAX_MEGAPIXELS,
-) -> Iterator[tuple[str, InputError | None]]:
-    """Yields what `upscale_files` would do with each picture, or what is wrong with it.
-
-    Pictures are read; nothing is computed or written.
-    """
-    for source, target in pairs:
-        try:
-            image, _ = read_picture(source, max_megapixels=max_megapixels)
-            enlarged = _shape(upscaler, image)
-            check_writable(target, enlarged, image.dtype)
-        except InputError as error:
-            yield "", error
-        else:
-            (height, width), (rows, columns) = image.shape[:2], enlarged[:2]
-            yield f"{source} ({width}x{height}) -> {target} ({columns}x{rows})", None
-
-
-def _shape(upscaler: Enlarger, image: np.ndarray) -> tuple[int, ...]:
-    return *upscaler.output_shape(*image.shape[:2]), image.shape[-1]
-
-
-def enlarge(
-    upscaler: Enlarger,
-    image: np.ndarray,
-    source: str | Path,
-    progress: Callable[[int, int], object] | None,
-) -> np.ndarray:
-    """Returns the picture enlarged; errors name where it comes from.
-
-    Raises:
-        InputError: the upscaler's, and that there is not enough memory.
-    """
-    try:
-        return upscaler(image, progress=progress)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        height, width = image.shape[:2]
-        raise InputError(
-            f"{source}: not enough memory to enlarge {width}x{height} pixels: pass a "
-            "smaller --tile"
-        ) from error
 
 
 class _Search:

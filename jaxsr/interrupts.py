@@ -52,6 +52,31 @@ def ctrl_c_ends_it() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def sigterm_tidies_up() -> Iterator[None]:
+    """Lets SIGTERM unwind the block, so that half-written files go, before it kills."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise Interrupted(number)
+
+    signal.signal(signal.SIGTERM, unwind)
+    try:
+        with nothing_swallowed():
+            yield
+    except Interrupted as interrupted:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), interrupted.number)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
 def nothing_swallowed() -> Iterator[None]:
     """Sends a signal again if what its handler raised went nowhere.
 

@@ -5,15 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jaxsr.errors import InputError
-from jaxsr.folders import Enlarger, enlarge
 from jaxsr.imaging import (
     check_writable,
     decode_picture,
     encode_picture,
     read_picture,
-    write_image,
 )
 from jaxsr.imaging.files import MAX_MEGAPIXELS
+from jaxsr.upscale_files import Enlarger, enlarge, enlarge_into, enlarged_shape
 
 STANDARD = "-"
 """Stands for standard input, and for standard output."""
@@ -38,7 +37,7 @@ def upscale_stream(
         target: a file, or "-" for standard output.
         suffix: the format on standard output; None is the source's, of standard input
             PNG.
-        strip, quality, max_megapixels, progress: see `jaxsr.folders.upscale_files`.
+        strip, quality, max_megapixels, progress: see `upscale_files`.
 
     Raises:
         InputError: no picture, or one that cannot be written so; standard output is a
@@ -58,14 +57,16 @@ def upscale_stream(
     else:
         written = suffix or Path(source).suffix
         image, metadata = read_picture(source, max_megapixels=max_megapixels)
-    shape = (*upscaler.output_shape(*image.shape[:2]), image.shape[-1])
     # A name for the format, in the working folder: nothing is written to it.
     name = Path(f"standard-output{written}") if to_pipe else Path(target)
-    check_writable(name, shape, image.dtype)
-    sr = enlarge(upscaler, image, source, progress)
+    shape = enlarged_shape(upscaler, image)
+    check_writable(name, shape, image.dtype, quality=quality)
     kept = None if strip else metadata
     if not to_pipe:
-        write_image(name, sr, kept, quality=quality)
+        enlarge_into(
+            name, upscaler, image, source, kept, quality=quality, progress=progress
+        )
         return
+    sr = enlarge(upscaler, image, source, progress)
     sys.stdout.buffer.write(encode_picture(name, sr, kept, quality=quality))
     sys.stdout.buffer.flush()

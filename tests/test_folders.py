@@ -1,16 +1,16 @@
-"""Files and folders of pictures: which are read, where results go, what is skipped."""
+"""Files and folders of pictures: which are read, where results go."""
 
 import os
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from jaxsr.errors import InputError
-from jaxsr.folders import plan_files, upscale_files
+from jaxsr.folders import plan_files
 from jaxsr.imaging import read_image, write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
+from jaxsr.upscale_files import upscale_files
 
 
 def picture(*shape: int, levels: int = 256) -> np.ndarray:
@@ -70,16 +70,6 @@ def test_plan_files_wrong_paths(photos, tmp_path):
     for out in (tmp_path / "file/deeper", tmp_path / "file/and/deeper"):
         with pytest.raises(InputError, match=f"a folder .*, {tmp_path}/file is a file"):
             plan_files([photos], out)
-
-
-def test_upscale_files_goes_on(photos, tmp_path):
-    (photos / "a.png").write_bytes(b"\x89PNG cut short")
-    pairs = plan_files([photos], tmp_path / "out").pairs
-    results = list(upscale_files(bicubic(), pairs))
-    assert [source.name for source, _ in results] == ["a.png", "b.png"]
-    assert isinstance(results[0][1], InputError) and results[1][1] is None
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
-    assert read_image(tmp_path / "out" / "b.png").shape == (8, 10, 3)
 
 
 @pytest.fixture
@@ -164,94 +154,3 @@ def test_plan_files_dots_in_names(photos, tmp_path):
     assert plan_files([photos / "a.png"], f"{out}/").pairs == pairs
     with pytest.raises(InputError, match="or a / after the name of a folder"):
         plan_files([photos / "a.png"], out)
-
-
-def save(path, image, kind="PNG"):
-    Image.fromarray(image).save(path, format=kind)
-
-
-@pytest.mark.parametrize(
-    "name, image, message",
-    [
-        ("m.jpg", picture(4, 5, 4), "m.jpg: JPEG cannot hold transparency"),
-        ("m.bmp", picture(4, 5, 4), "m.bmp: BMP cannot hold transparency"),
-        ("m.webp", np.zeros((8200, 1, 3), np.uint8), "cannot hold 2x16400 pixels"),
-        ("m.jpg", picture(4, 5, levels=2**16), "m.jpg: JPEG would lose .* 16 bits"),
-        ("m.bmp", picture(4, 5, levels=2**16), "m.bmp: BMP would lose .* 16 bits"),
-    ],
-)
-def test_upscale_files_refuses_before(photos, tmp_path, name, image, message):
-    save(photos / name, image)
-
-    class Enlarger:
-        def output_shape(self, height, width):
-            return 2 * height, 2 * width
-
-        def __call__(self, image, *, progress=None):
-            assert image.shape == (4, 5, 3), "nothing else is to be computed"
-            return image.repeat(2, axis=0).repeat(2, axis=1)
-
-    pairs = plan_files([photos], tmp_path / "out").pairs
-    errors = [error for _, error in upscale_files(Enlarger(), pairs)]
-    (error,) = filter(None, errors)
-    with pytest.raises(InputError, match=message):
-        raise error
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
-
-
-@pytest.mark.parametrize("stem", ["m" * 251, "\u7d75" * 83 + "mm"])
-def test_upscale_files_longest_names(photos, tmp_path, stem):
-    # 255 bytes with the suffix: as long as names can be, and with .webp too long.
-    write_image(photos / f"{stem}.png", picture(4, 5, 3))
-    pairs = plan_files([photos], tmp_path / "out").pairs
-    assert all(error is None for _, error in upscale_files(bicubic(), pairs))
-    assert (tmp_path / "out" / f"{stem}.png").is_file()
-
-    pairs = plan_files([photos], tmp_path / "webp", suffix=".webp").pairs
-    errors = [error for _, error in upscale_files(bicubic(), pairs)]
-    assert [error is None for error in errors] == [True, True, False]
-    assert "cannot be written: File name too long" in str(errors[-1])
-
-
-def test_upscale_files_name_of_a_folder(photos, tmp_path):
-    (tmp_path / "out" / "a.png").mkdir(parents=True)
-    pairs = plan_files([photos], tmp_path / "out", overwrite=True).pairs
-    errors = [error for _, error in upscale_files(bicubic(), pairs)]
-    assert "expected the name of a file, got a folder's" in str(errors[0])
-    assert errors[1] is None
-
-
-@pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 9")]
-)
-def test_upscale_files_out_of_memory(photos, tmp_path, error):
-    class Greedy:
-        def output_shape(self, height, width):
-            return 2 * height, 2 * width
-
-        def __call__(self, image, *, progress=None):
-            raise error
-
-    pairs = plan_files([photos], tmp_path / "out").pairs
-    errors = [str(error) for _, error in upscale_files(Greedy(), pairs)]
-    assert len(errors) == 2
-    assert "a.png: not enough memory to enlarge 5x4 pixels: pass a smaller" in errors[0]
-
-
-def test_upscale_files_metadata(photos, tmp_path):
-    exif = Image.Exif()
-    exif[271] = "Maker"
-    image = Image.fromarray(picture(4, 5, 3))
-    image.save(photos / "a.png", exif=exif, dpi=(300, 300))
-    for strip in (False, True):
-        pairs = plan_files([photos], tmp_path / f"{strip}").pairs
-        list(upscale_files(bicubic(), pairs, strip=strip))
-        with Image.open(tmp_path / f"{strip}" / "a.png") as result:
-            assert ("dpi" in result.info) != strip
-            assert (271 in result.getexif()) != strip
-
-
-def test_upscale_files_limit(photos, tmp_path):
-    pairs = plan_files([photos], tmp_path / "out").pairs
-    results = list(upscale_files(bicubic(), pairs, max_megapixels=1e-6))
-    assert all("megapixels" in str(error) for _, error in results)

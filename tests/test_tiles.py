@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 
+from jaxsr.inference.pixels import join_rows
 from jaxsr.inference.tiles import Tiles
 
 # The limit is real: so much address space beyond what the process has already.
@@ -54,7 +56,7 @@ def test_out_of_memory_at_last(tile, tried):
 
     image = np.zeros((90, 90, 3), np.float32)
     with pytest.raises(RuntimeError, match="RESOURCE_EXHAUSTED"):
-        tiles.fill(np.empty_like(image), image, enlarge, np.copyto)
+        tiles.run(image, enlarge, list)
     assert asked == tried
 
 
@@ -64,7 +66,7 @@ def test_other_errors_are_not_taken_for_memory():
 
     image = np.zeros((90, 90, 3), np.float32)
     with pytest.raises(RuntimeError, match="INTERNAL"):
-        Tiles(None, 16, 1).fill(np.empty_like(image), image, enlarge, np.copyto)
+        Tiles(None, 16, 1).run(image, enlarge, list)
 
 
 def test_one_row_of_tiles_is_in_memory():
@@ -78,7 +80,7 @@ def test_one_row_of_tiles_is_in_memory():
 
     tracemalloc.start()
     try:
-        Tiles(128, overlap=16, scale=2).fill(out, image, enlarge, np.copyto)
+        Tiles(128, overlap=16, scale=2).run(image, enlarge, partial(join_rows, out))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,6 +1,7 @@
 """Whole files, and what is no file to be replaced."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -70,6 +71,28 @@ def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     )
     assert run.stderr.splitlines()[-1].endswith(f"File too large: '{path}'")
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_sigterm_leaves_nothing_half_written(tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_text("old")
+    program = (
+        "import time\n"
+        "from jaxsr.files import write_whole\n"
+        "def parts():\n"
+        "    yield b'new'\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+        f"write_whole({str(path)!r}, parts())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout.readline() == b"begun\n"
+        assert len(os.listdir(tmp_path)) == 2
+        writer.terminate()
+        assert (writer.wait(), writer.stderr.read()) == (-signal.SIGTERM, b"")
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.tif"]
 
 
 def test_a_folder_is_refused(tmp_path):

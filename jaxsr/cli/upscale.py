@@ -79,7 +79,7 @@ def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
 def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
     """Returns how many pictures failed; of one file alone that is an error."""
     from jaxsr.cli.progress import Progress
-    from jaxsr.folders import upscale_files
+    from jaxsr.upscale_files import upscale_files
 
     failed, progress = 0, Progress(len(pairs))
     results = upscale_files(
@@ -105,7 +105,7 @@ def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) ->
 
 
 def _preview(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
-    from jaxsr.folders import preview_files
+    from jaxsr.upscale_files import preview_files
 
     failed = 0
     found = preview_files(upscaler, pairs, max_megapixels=options.max_megapixels)

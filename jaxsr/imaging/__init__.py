@@ -10,7 +10,9 @@ from jaxsr.imaging.files import (
     read_image,
     read_image8,
     read_picture,
+    takes_rows,
     write_image,
+    write_rows,
 )
 from jaxsr.imaging.metadata import Metadata
 from jaxsr.imaging.resize import crop_to_multiple, imresize, imresize_jnp
@@ -30,6 +32,8 @@ __all__ = [
     "read_picture",
     "rgb_to_y",
     "rgb_to_ycbcr",
+    "takes_rows",
     "write_image",
+    "write_rows",
     "ycbcr_to_rgb",
 ]

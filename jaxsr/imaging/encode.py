@@ -86,6 +86,11 @@ def check(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> str:
     return kind
 
 
+def takes_rows(path: Path) -> bool:
+    """Returns whether the format is written from rows; Pillow wants the whole."""
+    return _FORMATS.get(path.suffix.lower()) == "TIFF"
+
+
 def encode(
     path: Path, image: np.ndarray, metadata: Metadata, quality: int | None = None
 ) -> list[Part]:
@@ -98,7 +103,7 @@ def encode(
     """
     kind = check(path, image.shape, image.dtype)
     if kind == "TIFF":
-        return tiff.encode(image, metadata)
+        return list(tiff.encode([image], image.shape, image.dtype, metadata))
     if kind == "PNG" and image.dtype == np.uint16:
         return png.encode(image, None, metadata)
     height, width, channels = image.shape

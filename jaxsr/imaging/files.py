@@ -9,14 +9,14 @@ custom of the field (its published numbers are those of the raw values), but kep
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from jaxsr.errors import InputError, first_line
-from jaxsr.files import Part, check_place, write_whole
+from jaxsr.files import Part, check_place, is_written_to, write_whole
 from jaxsr.imaging import decode, encode, tiff
 from jaxsr.imaging.encode import SUFFIXES
 from jaxsr.imaging.metadata import Metadata
@@ -112,7 +112,11 @@ def read_image8(path: str | os.PathLike) -> np.ndarray:
 
 
 def check_writable(
-    path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype
+    path: str | os.PathLike,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *,
+    quality: int | None = None,
 ) -> None:
     """Refuses what `write_image` would, as far as it is known before the pixels are.
 
@@ -120,12 +124,15 @@ def check_writable(
         path: of the file to be written.
         shape: `(H, W, C)` of the image.
         dtype: its type.
+        quality: see `write_image`.
 
     Raises:
         InputError: the format cannot hold such an image; the name is too long, or is a
-            folder's.
+            folder's; another quality than 1 to 100.
     """
     path = Path(path)
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality: expected 1 to 100, got {quality}")
     try:
         encode.check(path, shape, np.dtype(dtype))
     except encode.CannotHold as error:
@@ -166,6 +173,36 @@ def write_image(
         OSError: the disk is full, or the folder not writable.
     """
     write_whole(path, _encode(path, image, metadata, quality))
+
+
+def takes_rows(path: str | os.PathLike) -> bool:
+    """Returns whether `write_rows` can write a file of that name."""
+    path = Path(path)
+    return encode.takes_rows(path) and not is_written_to(path)
+
+
+def write_rows(
+    path: str | os.PathLike,
+    rows: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    metadata: Metadata | None = None,
+) -> None:
+    """Writes what `write_image` would, of a picture that comes row by row.
+
+    Args:
+        path: of the file, for which `takes_rows` is true.
+        rows: some at a time, from the top down, `[h, W, C]`.
+        shape: `(H, W, C)` of the whole.
+        dtype: uint8 or uint16.
+        metadata: see `write_image`.
+
+    Raises:
+        InputError: see `check_writable`.
+        OSError: as `write_image`.
+    """
+    check_writable(path, shape, dtype)
+    write_whole(path, tiff.encode(rows, shape, np.dtype(dtype), metadata or Metadata()))
 
 
 def encode_picture(

@@ -10,7 +10,7 @@ Source: TIFF Revision 6.0, Adobe, 1992.
 import io
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -76,20 +76,39 @@ def decode(
         return _meaning(page, stored), metadata
 
 
-def encode(image: np.ndarray, metadata: Metadata) -> list[Part]:
-    """Returns the parts of a TIFF without compression, in one strip: the pixels are the
-    image's own.
+def encode(
+    rows: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    metadata: Metadata,
+) -> Iterator[Part]:
+    """Yields the parts of a TIFF without compression, in one strip: the pixels are the
+    picture's own, and need not be there before their turn.
 
     Args:
-        image: `[H, W, 1 to 4]`, uint8 or uint16; alpha is not associated.
+        rows: of the picture, some at a time, `[h, W, 1 to 4]`; alpha is not associated.
+        shape: of the whole, `(H, W, 1 to 4)`.
+        dtype: uint8 or uint16.
         metadata: what is to stand in the file beside the pixels.
 
     Raises:
-        Unsupported: 4 GiB or more.
+        ValueError: other rows than the shape says.
     """
-    height, width, channels = image.shape
-    if image.nbytes > 2**32 - 2**24:
-        raise Unsupported("it cannot hold 4 GiB")
+    yield _head(shape, dtype, metadata)
+    height, width, channels = shape
+    for part in rows:
+        if part.shape[1:] != (width, channels) or part.dtype != dtype:
+            raise ValueError(f"expected rows of {shape}, got {part.shape}")
+        height -= len(part)
+        pixels = np.ascontiguousarray(part, dtype.newbyteorder("<"))
+        yield pixels.view(np.uint8).reshape(-1).data
+    if height:
+        raise ValueError(f"expected {height} rows more")
+
+
+def _head(shape: tuple[int, int, int], dtype: np.dtype, metadata: Metadata) -> bytes:
+    """Returns what stands before the pixels."""
+    height, width, channels = shape
     directory: Any = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
     exif = exif_for(metadata, width, height, full=True)
     for tag, value in exif.items():
@@ -104,10 +123,10 @@ def encode(image: np.ndarray, metadata: Metadata) -> list[Part]:
         directory[_XMP] = metadata.xmp
         directory.tagtype[_XMP] = 1
     directory[256], directory[257] = width, height
-    directory[258] = (image.dtype.itemsize * 8,) * channels
+    directory[258] = (dtype.itemsize * 8,) * channels
     directory[259] = 1
     directory[262] = _BLACK_IS_ZERO if channels < 3 else _RGB
-    directory[273], directory[279] = 0, image.nbytes
+    directory[273], directory[279] = 0, math.prod(shape) * dtype.itemsize
     directory[277], directory[278] = channels, height
     directory[284] = 1
     if channels in (2, 4):
@@ -115,8 +134,7 @@ def encode(image: np.ndarray, metadata: Metadata) -> list[Part]:
     buffer = io.BytesIO()
     directory.save(buffer)
     # The directory is a whole number of words and says that pixels follow it.
-    pixels = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
-    return [buffer.getvalue(), pixels.view(np.uint8).reshape(-1).data]
+    return buffer.getvalue()
 
 
 def _value(page: Any, tag: int, default: Any) -> Any:

@@ -7,7 +7,7 @@ run after the other.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -112,3 +112,25 @@ class Cascade:
             return imresize(image, output_size=size)
 
         return apply_to(picture, enlarge)
+
+    def enlarge_rows(
+        self,
+        image: np.ndarray,
+        take: Callable[[Iterator[np.ndarray]], object],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Enlarges a picture whose result need not be in memory whole.
+
+        That of the stages before the last is, and the last one's before bicubic
+        interpolation; see `Upscaler.enlarge_rows`.
+        """
+        *before, last = self.upscalers
+        size = self.output_shape(*image.shape[:2])
+        for upscaler in before:
+            image = upscaler(image, progress=progress)
+        if last.output_shape(*image.shape[:2]) == size:
+            last.enlarge_rows(image, take, progress=progress)
+        else:
+            sr = last(image, progress=progress)
+            take(iter([imresize(sr, output_size=size)]))

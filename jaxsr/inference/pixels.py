@@ -1,6 +1,6 @@
 """Pixels of a picture into a network and out of it: floats, channels, rounding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -40,19 +40,65 @@ def enlarge_part(
     return np.asarray(sr, np.float32)
 
 
-def round_into(out: np.ndarray, sr: np.ndarray) -> None:
-    """Writes float pixels in [0, 1] as integers over the full range of `out`.
+def check_picture(image: np.ndarray) -> None:
+    """Refuses what is no uint8 or uint16 picture `[H, W, 1 to 4]`.
+
+    Raises:
+        InputError: another type or shape, or no pixels.
+    """
+    if image.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"expected a uint8 or uint16 picture, got {image.dtype} "
+            "(for floats in [0, 1] use Upscaler.run)"
+        )
+    if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or not image.size:
+        raise InputError(
+            "expected a picture [H, W] or [H, W, 1 to 4] with at least one pixel, "
+            f"got {list(image.shape)}"
+        )
+
+
+def round_rows(
+    stretches: Iterable[np.ndarray], dtype: np.dtype, alpha: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yields float pixels in [0, 1] as integers over the full range of `dtype`.
+
+    Args:
+        stretches: of rows, `[h, W, C]`.
+        dtype: uint8 or uint16.
+        alpha: of this type, `[H, W, 0 or 1]`, goes behind the colours.
+
+    Yields:
+        A few rows at a time: what is made in between stays small.
 
     Raises:
         InputError: a pixel is not finite.
     """
-    peak = np.float32(np.iinfo(out.dtype).max)
-    step = max(2**20 // sr[0].size, 1)  # rows; what is made in between stays small
-    for top in range(0, len(sr), step):
-        rows = sr[top : top + step]
-        if not np.isfinite(rows).all():  # rounded, it would be black spots
-            raise InputError("the network made NaN or infinite pixels of this picture")
-        out[top : top + step] = np.floor(np.clip(rows, 0.0, 1.0) * peak + 0.5)
+    peak, done = np.float32(np.iinfo(dtype).max), 0
+    for stretch in stretches:
+        step = max(2**20 // stretch[0].size, 1)
+        for top in range(0, len(stretch), step):
+            rows = stretch[top : top + step]
+            if not np.isfinite(rows).all():  # rounded, it would be black spots
+                raise InputError(
+                    "the network made NaN or infinite pixels of this picture"
+                )
+            rounded = np.floor(np.clip(rows, 0.0, 1.0) * peak + 0.5).astype(dtype)
+            below = done + len(rounded)
+            if alpha.size:
+                rounded = np.concatenate([rounded, alpha[done:below]], axis=-1)
+            yield rounded
+            done = below
+        del stretch, rows  # before there is memory for the next
+
+
+def join_rows(out: np.ndarray, stretches: Iterable[np.ndarray]) -> None:
+    """Writes stretches of rows into `out`, one below the other."""
+    top = 0
+    for stretch in stretches:
+        out[top : top + len(stretch)] = stretch
+        top += len(stretch)
+        del stretch  # before there is memory for the next
 
 
 def _to_float(image: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -72,12 +72,11 @@ class Tiles:
             shape = self._halve(shape)
         return shape
 
-    def fill(
+    def run(
         self,
-        out: np.ndarray,
         picture: np.ndarray,
         enlarge: Callable[[tuple[slice, slice]], np.ndarray],
-        write: Callable[[np.ndarray, np.ndarray], object],
+        take: Callable[[Iterator[np.ndarray]], object],
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         """Enlarges a picture tile by tile.
@@ -86,10 +85,10 @@ class Tiles:
         a line is logged, and later pictures begin with what sufficed.
 
         Args:
-            out: for the result.
             picture: `[H, W, C]`.
             enlarge: see `enlarge_in_tiles`.
-            write: puts a stretch of float rows into one of `out`.
+            take: is given stretches of float rows, from the top down; called again
+                where the picture is begun anew.
             progress: see `enlarge_in_tiles`.
 
         Raises:
@@ -102,11 +101,7 @@ class Tiles:
                 picture, shape, self.overlap, self._scale, enlarge, progress
             )
             try:
-                top = 0
-                for stretch in stretches:
-                    write(out[top : top + len(stretch)], stretch)
-                    top += len(stretch)
-                    del stretch  # before there is memory for the next
+                take(stretches)
                 return
             except (MemoryError, RuntimeError) as error:
                 smaller = self._halve(shape)

@@ -1,7 +1,8 @@
 """A network with its parameters, for pictures of any size and kind: `Upscaler`."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from jaxtyping import Float, UInt
 from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize
 from jaxsr.inference.pictures import apply_to
-from jaxsr.inference.pixels import enlarge_part, round_into
+from jaxsr.inference.pixels import check_picture, enlarge_part, join_rows, round_rows
 from jaxsr.inference.pretrained import Pretrained
 from jaxsr.inference.programs import Device, PlacedVariables, enlarge
+from jaxsr.inference.self_ensemble import average_views
 from jaxsr.inference.tiles import Tiles
 from jaxsr.models import Network, name_of
 from jaxsr.models.variables import check_finite, count_learned
@@ -186,35 +188,46 @@ class Upscaler(Pretrained):
                 read; the network's output is not finite.
             MemoryError, RuntimeError: not even small tiles find memory.
         """
-        return apply_to(picture, lambda image: self._upscale(image, progress))
 
-    def _upscale(
+        def upscale(image: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "..."]:
+            if image.ndim == 2:
+                return upscale(image[..., None])[..., 0]
+            check_picture(image)
+            shape = (*self.output_shape(*image.shape[:2]), *image.shape[2:])
+            sr = np.empty(shape, image.dtype)
+            self.enlarge_rows(image, partial(join_rows, sr), progress=progress)
+            return sr
+
+        return apply_to(picture, upscale)
+
+    def enlarge_rows(
         self,
-        image: UInt[np.ndarray, "..."],
-        progress: Callable[[int, int], object] | None,
-    ) -> UInt[np.ndarray, "..."]:
-        if image.ndim == 2:
-            return self._upscale(image[..., None], progress)[..., 0]
-        if image.dtype not in (np.uint8, np.uint16):
-            raise InputError(
-                f"expected a uint8 or uint16 picture, got {image.dtype} "
-                "(for floats in [0, 1] use Upscaler.run)"
-            )
-        if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or not image.size:
-            raise InputError(
-                "expected a picture [H, W] or [H, W, 1 to 4] with at least one pixel, "
-                f"got {list(image.shape)}"
-            )
-        height, width, channels = image.shape
-        colours = 1 if channels < 3 else 3
-        sr = np.empty((height * self.scale, width * self.scale, channels), image.dtype)
+        image: UInt[np.ndarray, "h w c"],
+        take: Callable[[Iterator[UInt[np.ndarray, "_ sw c"]]], object],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        """Enlarges a picture whose result need not be in memory whole.
+
+        Args:
+            image: uint8 or uint16, `[H, W, C]` with C in 1 to 4.
+            take: is given rows, a few at a time, from the top down; called again where
+                the picture is begun anew, see the class.
+            progress: as of a call.
+
+        Raises:
+            InputError, MemoryError, RuntimeError: as a call; what `take` raises.
+        """
+        check_picture(image)
+        colours = 1 if image.shape[-1] < 3 else 3
         lr, alpha = image[..., :colours], image[..., colours:]
-        if channels > colours:
-            lr = fill_transparent(lr, alpha)
-        self._fill(sr[..., :colours], lr, round_into, progress, few_shapes=True)
-        if channels > colours:
-            sr[..., colours:] = imresize(alpha, self.scale)
-        return sr
+        if alpha.size:
+            lr, alpha = fill_transparent(lr, alpha), imresize(alpha, self.scale)
+
+        def take_rounded(stretches: Iterator[np.ndarray]) -> None:
+            take(round_rows(stretches, image.dtype, alpha))
+
+        self._run_tiles(lr, take_rounded, progress, few_shapes=True)
 
     def run(self, lr: Float[np.ndarray, "... h w c"]) -> Float[np.ndarray, "..."]:
         """Returns the enlarged picture as float32, neither clipped nor rounded.
@@ -238,7 +251,7 @@ class Upscaler(Pretrained):
             return np.stack([self.run(one) for one in lr])
         height, width, channels = lr.shape
         sr = np.empty((*self.output_shape(height, width), channels), np.float32)
-        self._fill(sr, lr, np.copyto, few_shapes=False)
+        self._run_tiles(lr, partial(join_rows, sr), few_shapes=False)
         return sr
 
     def compare(self, photo: Any, *, crop: int | None = None) -> "Figure":
@@ -259,39 +272,24 @@ class Upscaler(Pretrained):
 
         return compare(self, photo, crop)
 
-    def _average(self, lr: np.ndarray, *, few_shapes: bool) -> np.ndarray:
-        """Returns the network's output, of the 8 views on average if so asked."""
-
-        def forward(view: np.ndarray) -> np.ndarray:
-            return enlarge(self.model, self._placed, view, few_shapes=few_shapes)
-
-        if not self.self_ensemble:
-            return forward(lr)
-        total = np.zeros((), np.float64)
-        for turns in range(4):
-            for flip in (False, True):
-                view = np.rot90(lr, turns)
-                sr = forward(view[:, ::-1] if flip else view)
-                total = total + np.rot90(sr[:, ::-1] if flip else sr, -turns)
-        return (total / 8).astype(np.float32)
-
-    def _fill(
+    def _run_tiles(
         self,
-        out: np.ndarray,
         lr: np.ndarray,
-        write: Callable[[np.ndarray, np.ndarray], object],
+        take: Callable[[Iterator[np.ndarray]], object],
         progress: Callable[[int, int], object] | None = None,
         *,
         few_shapes: bool,
     ) -> None:
-        """Enlarges a picture of 1 or 3 channels into `out`; see `Tiles.fill`."""
+        """Enlarges a picture of 1 or 3 channels; see `Tiles.run`."""
 
-        def network(view: np.ndarray) -> np.ndarray:
-            return self._average(view, few_shapes=few_shapes)
+        def forward(view: np.ndarray) -> np.ndarray:
+            return enlarge(self.model, self._placed, view, few_shapes=few_shapes)
+
+        network = partial(average_views, forward) if self.self_ensemble else forward
 
         def enlarge_tile(part: tuple[slice, slice]) -> np.ndarray:
             return enlarge_part(
                 lr, part, network, channels=self.channels, scale=self.scale
             )
 
-        self._tiles.fill(out, lr, enlarge_tile, write, progress)
+        self._tiles.run(lr, enlarge_tile, take, progress)
