@@ -63,9 +63,9 @@ def test_upscale_files_refuses_before(photos, tmp_path, name, image, message):
         def output_shape(self, height, width):
             return 2 * height, 2 * width
 
-        def __call__(self, image, *, progress=None):
+        def enlarge_rows(self, image, take, *, progress):
             assert image.shape == (4, 5, 3), "nothing else is to be computed"
-            return image.repeat(2, axis=0).repeat(2, axis=1)
+            take(iter([image.repeat(2, axis=0).repeat(2, axis=1)]))
 
     pairs = plan_files([photos], tmp_path / "out").pairs
     errors = [error for _, error in upscale_files(Enlarger(), pairs)]
@@ -105,7 +105,7 @@ def test_upscale_files_out_of_memory(photos, tmp_path, error):
         def output_shape(self, height, width):
             return 2 * height, 2 * width
 
-        def __call__(self, image, *, progress=None):
+        def enlarge_rows(self, image, take, *, progress):
             raise error
 
     pairs = plan_files([photos], tmp_path / "out").pairs
@@ -133,24 +133,25 @@ def test_upscale_files_limit(photos, tmp_path):
     assert all("megapixels" in str(error) for _, error in results)
 
 
-def test_upscale_files_tiff_is_written_in_rows(photos, tmp_path):
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_upscale_files_writes_rows(tmp_path, suffix):
     # Tiles of 16 with 8 shared: several stretches a picture.
     upscaler = Upscaler(bicubic().model, {}, tile=16, overlap=8)
     cascade = Cascade([upscaler, upscaler], Fraction(7, 2))
     for channels in (1, 2, 3, 4):
         for levels in (2**8, 2**16):
-            name = f"{channels}-{levels}.tif"
-            write_image(photos / name, picture(40, 30, channels, levels=levels))
+            name = f"photos/{channels}-{levels}{suffix}"
+            write_image(tmp_path / name, picture(40, 30, channels, levels=levels))
     for enlarger in (upscaler, Cascade([upscaler, upscaler], Fraction(4)), cascade):
         out = tmp_path / f"{enlarger.scale}"
-        pairs = plan_files([photos], out).pairs
+        pairs = plan_files([tmp_path / "photos"], out).pairs
         assert all(error is None for _, error in upscale_files(enlarger, pairs))
         for source, target in pairs:
             image = read_image(source)
             np.testing.assert_array_equal(read_image(target), enlarger(image))
 
 
-def test_upscale_files_tiff_leaves_nothing_half_written(photos, tmp_path):
+def test_upscale_files_leaves_nothing_half_written(photos, tmp_path):
     write_image(photos / "c.tif", picture(4, 5, 3))
     tries = []
 
@@ -173,7 +174,7 @@ def test_upscale_files_tiff_leaves_nothing_half_written(photos, tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_upscale_files_tiff_is_begun_anew(photos, tmp_path):
+def test_upscale_files_is_begun_anew(photos, tmp_path):
     """Also where rows are in the file already."""
     image, lacks = picture(40, 40, 3), [True]
     write_image(photos / "c.tif", image)

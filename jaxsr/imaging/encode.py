@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +88,47 @@ def check(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> str:
 
 
 def takes_rows(path: Path) -> bool:
-    """Returns whether the format is written from rows; Pillow wants the whole."""
-    return _FORMATS.get(path.suffix.lower()) == "TIFF"
+    """Returns whether `encode_rows` knows the format; Pillow wants pictures whole."""
+    return _FORMATS.get(path.suffix.lower()) in ("PNG", "TIFF")
+
+
+def encode_rows(
+    path: Path,
+    rows: Iterable[np.ndarray],
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    metadata: Metadata,
+) -> Iterator[Part]:
+    """Returns the content of a file of that name, in parts, made one by one.
+
+    Args:
+        path: of the file, for which `takes_rows` is true.
+        rows: some at a time, from the top down, `[h, W, C]`.
+        shape: `(H, W, C)` of the whole.
+        dtype: uint8 or uint16.
+        metadata: what is to stand in the file beside the pixels.
+
+    Raises:
+        CannotHold: see `check`.
+        ValueError: other rows than the shape says.
+    """
+    encoder = tiff if check(path, shape, dtype) == "TIFF" else png
+    return encoder.encode(_checked(rows, shape, dtype), shape, dtype, metadata)
+
+
+def _checked(
+    rows: Iterable[np.ndarray], shape: tuple[int, int, int], dtype: np.dtype
+) -> Iterator[np.ndarray]:
+    missing = shape[0]
+    for part in rows:
+        missing -= len(part)
+        if part.shape[1:] != shape[1:] or part.dtype != dtype or missing < 0:
+            raise ValueError(
+                f"expected rows of {shape}, {dtype}, got {part.shape}, {part.dtype}"
+            )
+        yield part
+    if missing:
+        raise ValueError(f"expected {missing} rows more of {shape}")
 
 
 def encode(
@@ -101,12 +141,10 @@ def encode(
     Raises:
         CannotHold: see `check`.
     """
-    kind = check(path, image.shape, image.dtype)
-    if kind == "TIFF":
-        return list(tiff.encode([image], image.shape, image.dtype, metadata))
-    if kind == "PNG" and image.dtype == np.uint16:
-        return png.encode(image, None, metadata)
-    height, width, channels = image.shape
+    height, width, channels = shape = image.shape
+    kind = check(path, shape, image.dtype)
+    if takes_rows(path):
+        return list(encode_rows(path, [image], shape, image.dtype, metadata))
     options = dict(_SAVE_OPTIONS.get(kind, {}))
     if quality is not None and options:
         options["quality"] = quality
@@ -132,6 +170,4 @@ def encode(
         raise CannotHold(
             f"{kind} cannot hold {width}x{height} pixels: {error}"
         ) from error
-    if kind == "PNG":
-        return png.encode(image, buffer.getbuffer(), metadata)
     return [buffer.getbuffer()]

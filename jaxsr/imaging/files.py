@@ -201,8 +201,9 @@ def write_rows(
         InputError: see `check_writable`.
         OSError: as `write_image`.
     """
+    dtype, kept = np.dtype(dtype), metadata or Metadata()
     check_writable(path, shape, dtype)
-    write_whole(path, tiff.encode(rows, shape, np.dtype(dtype), metadata or Metadata()))
+    write_whole(path, encode.encode_rows(Path(path), rows, shape, dtype, kept))
 
 
 def encode_picture(

@@ -90,20 +90,11 @@ def encode(
         shape: of the whole, `(H, W, 1 to 4)`.
         dtype: uint8 or uint16.
         metadata: what is to stand in the file beside the pixels.
-
-    Raises:
-        ValueError: other rows than the shape says.
     """
     yield _head(shape, dtype, metadata)
-    height, width, channels = shape
     for part in rows:
-        if part.shape[1:] != (width, channels) or part.dtype != dtype:
-            raise ValueError(f"expected rows of {shape}, got {part.shape}")
-        height -= len(part)
         pixels = np.ascontiguousarray(part, dtype.newbyteorder("<"))
         yield pixels.view(np.uint8).reshape(-1).data
-    if height:
-        raise ValueError(f"expected {height} rows more")
 
 
 def _head(shape: tuple[int, int, int], dtype: np.dtype, metadata: Metadata) -> bytes:
