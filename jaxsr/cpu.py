@@ -13,6 +13,8 @@ import jax
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_INT = 2**31 - 1
 
+_MOST_PROGRAMS = 4  # each takes memory, and has some use for a second core itself
+
 
 def keep_freed_memory() -> bool:
     """Makes the allocator keep what is freed; returns whether it could be told.
@@ -56,6 +58,17 @@ def use_every_core(batch_size: int | None = None) -> int:
         jax.config.update("jax_num_cpu_devices", devices)
         return devices
     return jax.local_device_count("cpu")
+
+
+def count_idle_threads() -> int:
+    """Returns how many programs a process had best run at once, at least 1.
+
+    More than one where the CPU is a single device, as in a notebook whose JAX has
+    started before jaxsr: it leaves cores idle.
+    """
+    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+        return 1
+    return min(count_cores(), _MOST_PROGRAMS)
 
 
 def count_cores() -> int:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import tracemalloc
 from functools import partial
 
@@ -11,6 +12,7 @@ import pytest
 
 from jaxsr.inference.pixels import join_rows
 from jaxsr.inference.tiles import Tiles
+from jaxsr.inference.tiling import enlarge_in_tiles
 
 # The limit is real: so much address space beyond what the process has already.
 _PROGRAM = """
@@ -85,3 +87,29 @@ def test_one_row_of_tiles_is_in_memory():
     finally:
         tracemalloc.stop()
     assert peak < 1.5 * out[:256].nbytes
+
+
+def test_tiles_at_once_are_joined_in_order():
+    image = np.random.default_rng(0).random((90, 70, 3), np.float32)
+    together, told = threading.Barrier(3, timeout=60), []
+
+    def enlarge(part):
+        together.wait()  # goes on where three are in work
+        return image[part].repeat(2, axis=0).repeat(2, axis=1)
+
+    # 3 times 3 tiles.
+    stretches = enlarge_in_tiles(
+        image, (40, 32), 8, 2, enlarge, lambda *count: told.append(count), at_once=3
+    )
+    sr = np.concatenate(list(stretches))
+    np.testing.assert_array_equal(sr, image.repeat(2, axis=0).repeat(2, axis=1))
+    assert told == [(done, 9) for done in range(1, 10)]
+
+
+def test_tiles_at_once_raise_in_order():
+    def enlarge(part):
+        raise RuntimeError(f"{part[1].start}")
+
+    image = np.zeros((90, 70, 3), np.float32)
+    with pytest.raises(RuntimeError, match="^0$"):
+        list(enlarge_in_tiles(image, (40, 32), 8, 2, enlarge, at_once=3))

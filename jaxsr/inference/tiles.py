@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from jaxsr.cpu import count_idle_threads
 from jaxsr.errors import InputError, is_out_of_memory
 from jaxsr.inference.tiling import enlarge_in_tiles
 
@@ -86,7 +87,8 @@ class Tiles:
 
         Args:
             picture: `[H, W, C]`.
-            enlarge: see `enlarge_in_tiles`.
+            enlarge: see `enlarge_in_tiles`; called from several threads where the CPU
+                is one device for JAX.
             take: is given stretches of float rows, from the top down; called again
                 where the picture is begun anew.
             progress: see `enlarge_in_tiles`.
@@ -98,7 +100,13 @@ class Tiles:
         while True:
             shape = self.shape(*picture.shape[:2])
             stretches = enlarge_in_tiles(
-                picture, shape, self.overlap, self._scale, enlarge, progress
+                picture,
+                shape,
+                self.overlap,
+                self._scale,
+                enlarge,
+                progress,
+                at_once=count_idle_threads(),
             )
             try:
                 take(stretches)

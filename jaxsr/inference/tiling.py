@@ -6,9 +6,14 @@ middle half fades from one into the other.
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+
+_Item = TypeVar("_Item")
 
 
 def enlarge_in_tiles(
@@ -18,6 +23,8 @@ def enlarge_in_tiles(
     scale: int,
     enlarge: Callable[[tuple[slice, slice]], np.ndarray],
     progress: Callable[[int, int], object] | None = None,
+    *,
+    at_once: int = 1,
 ) -> Iterator[np.ndarray]:
     """Yields the enlarged picture, float32, from the top down.
 
@@ -28,23 +35,31 @@ def enlarge_in_tiles(
         scale: how much `enlarge` enlarges.
         enlarge: returns a part, rows and columns, of the picture, enlarged.
         progress: told after each tile how many are done, and of how many.
+        at_once: how many tiles are in work, each in a thread; `enlarge` may be called
+            from any of them.
     """
     height, width, channels = picture.shape
     tile_height, tile_width = tile
     tops = tile_starts(height, tile_height, overlap)
     lefts = tile_starts(width, tile_width, overlap)
+    parts = [
+        (slice(top, top + tile_height), slice(left, left + tile_width))
+        for top in tops
+        for left in lefts
+    ]
+    results = _in_order(enlarge, parts, min(at_once, len(parts)))
     done = itertools.count(1)
 
-    def enlarge_tile(top: int, left: int) -> np.ndarray:
-        sr = enlarge((slice(top, top + tile_height), slice(left, left + tile_width)))
+    def next_tile() -> np.ndarray:
+        sr = next(results)
         if progress is not None:
-            progress(next(done), len(tops) * len(lefts))
-        return sr.swapaxes(0, 1)
+            progress(next(done), len(parts))
+        return sr
 
-    def enlarge_row(top: int) -> np.ndarray:
-        tiles = (enlarge_tile(top, left) for left in lefts)
+    def next_row() -> np.ndarray:
         if len(lefts) == 1:
-            return next(tiles).swapaxes(0, 1)
+            return next_tile()
+        tiles = (next_tile().swapaxes(0, 1) for _ in lefts)
         row = np.empty((tile_height * scale, width * scale, channels), np.float32)
         left = 0
         for stretch in join_tiles(tiles, lefts, scale):
@@ -52,7 +67,24 @@ def enlarge_in_tiles(
             left += len(stretch)
         return row
 
-    return join_tiles(map(enlarge_row, tops), tops, scale)
+    return join_tiles((next_row() for _ in tops), tops, scale)
+
+
+def _in_order(
+    function: Callable[[_Item], np.ndarray], items: Iterable[_Item], at_once: int
+) -> Iterator[np.ndarray]:
+    """Yields what `function` returns for each item, at most one more than in work."""
+    if at_once == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        begun: deque[Future[np.ndarray]] = deque()
+        for item in items:
+            begun.append(pool.submit(function, item))
+            if len(begun) > at_once:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def tile_starts(size: int, tile: int, overlap: int) -> list[int]:
