@@ -383,3 +383,12 @@ def test_call_tiled_chroma_equals_whole(overlap):
     # Gray is the network's work, which a narrow overlap changes; the rest is chroma's.
     chroma = [np.asarray(rgb_to_ycbcr(sr))[..., 1:] for sr in (tiled, whole)]
     np.testing.assert_allclose(*chroma, rtol=0, atol=1e-6)
+
+
+def test_run_of_a_long_chain_equals_apply():
+    """It is compiled as a loop, see `jaxsr.inference.programs`."""
+    model = create("rcbam", scale=2, features=4, depth=12)
+    lr = np.random.default_rng(0).random((12, 10, 3), np.float32)
+    variables = model.init(jax.random.key(0), lr[None])
+    expected = jax.jit(model.apply)(variables, lr[None])[0]
+    np.testing.assert_allclose(Upscaler(model, variables).run(lr), expected, atol=1e-6)

@@ -78,6 +78,8 @@ def test_publish_writes_file_entry_and_card(run, checkout, photos):
     upscaler = jaxsr.load(zoo.weights_file(entry, folder))
     again = scoring.evaluate(upscaler, [photos], scale=2)["benchmarks"]["mine"]
     assert round(again["psnr"], 4) == entry["benchmarks"]["mine"]["psnr"]
+    for name, scores in again["images"].items():
+        assert round(scores["psnr"], 4) == entry["images"][name]["psnr"]
     bicubic = scoring.evaluate(jaxsr.load("bicubic", scale=2), [photos], scale=2)
     expected = bicubic["benchmarks"]["mine"]["psnr"]
     assert abs(entry["bicubic"]["mine"]["psnr"] - expected) < 0.01

@@ -14,12 +14,13 @@ import pytest
 
 import jaxsr
 from jaxsr import scoring
-from jaxsr.data.source import FolderSource
+from jaxsr.data.source import SliceSource
 from jaxsr.errors import InputError
 from jaxsr.loading import load_initial_weights
 from jaxsr.models import create
 from jaxsr.models.complexity import count_parameters
 from jaxsr.models.variables import abstract_variables
+from jaxsr.scoring.sets import open_sets
 from jaxsr.weights import Weights, read_weights, zoo
 from jaxsr.weights.cards import card_name, list_entries, model_card
 from tools.publish import MOST_PACKAGED_BYTES, ROOT
@@ -46,23 +47,38 @@ def test_entry_describes_its_file(entry):
 
 @of_every_entry
 def test_entry_gives_its_numbers_on_set5(entry, data_dir):
-    def measure(benchmark_sets, dtype):
-        return scoring.evaluate(
+    """On its two smallest images: they hold a file as well as all five do."""
+
+    def measure(dtype, *images):
+        (whole,) = open_sets(
+            [next(iter(entry["benchmarks"]))],
+            scale=entry["scale"],
+            data_dir=data_dir,
+        ).values()
+        places = [i for i in range(len(whole)) if whole.image_name(i) in images]
+        sets = scoring.evaluate(
             jaxsr.load(zoo.name_of(entry), scale=entry["scale"], dtype=dtype),
-            benchmark_sets,
+            [SliceSource(whole, place, place + 1) for place in places],
             scale=entry["scale"],
             protocol=entry["protocol"],
-        )["benchmarks"]
+        )["benchmarks"].values()
+        return {name: of for one in sets for name, of in one["images"].items()}
 
-    names = [name for name in entry["benchmarks"] if name.startswith("Set5")]
-    for name, exact in measure(names, jnp.float32).items():
-        assert abs(exact["psnr"] - entry["benchmarks"][name]["psnr"]) < 0.01
-        assert abs(exact["ssim"] - entry["benchmarks"][name]["ssim"]) < 0.0001
-    # Each shape of picture is compiled, so one has to do for the other type.
-    folder = data_dir / "benchmarks" / "Set5" / "HR"
-    butterfly = FolderSource("Set5", folder, suffix="butterfly")
-    half = measure([butterfly], jnp.bfloat16)["Set5"]["psnr"]
-    assert 0 < abs(half - exact["images"]["butterfly"]["psnr"]) < 0.05
+    exact = measure(jnp.float32, "butterfly", "woman")
+    for name in ("butterfly", "woman"):
+        assert abs(exact[name]["psnr"] - entry["images"][name]["psnr"]) < 0.01
+        assert abs(exact[name]["ssim"] - entry["images"][name]["ssim"]) < 0.0001
+    half = measure(jnp.bfloat16, "butterfly")["butterfly"]["psnr"]
+    assert 0 < abs(half - exact["butterfly"]["psnr"]) < 0.05
+
+
+@of_every_entry
+def test_means_are_those_of_the_images(entry):
+    mean = next(iter(entry["benchmarks"].values()))
+    for key, digits in (("psnr", 4), ("ssim", 6)):
+        values = [scores[key] for scores in entry["images"].values()]
+        assert len(values) == 5
+        assert abs(np.mean(values) - mean[key]) < 10.0**-digits
 
 
 @of_every_entry

@@ -104,9 +104,9 @@ def publish(
     network, fields = config.model.name, json.loads(json.dumps(fields_of(model)))
     scale = fields["scale"]
 
-    def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         kept = fields if variables else {"scale": scale}
-        sets = scoring.evaluate(
+        return scoring.evaluate(
             Upscaler(create(name, **kept), variables),
             benchmarks,
             scale=scale,
@@ -114,16 +114,13 @@ def publish(
             data_dir=data_dir,
             progress=True,
         )["benchmarks"]
-        return {
-            key: {"psnr": round(of["psnr"], 4), "ssim": round(of["ssim"], 6)}
-            for key, of in sets.items()
-        }
 
     with np.errstate(over="ignore"):
         stored = jax.tree.map(lambda x: np.asarray(x).astype(precision), variables)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(stored)):
         raise InputError(f"{precision} cannot hold these weights: publish in float32")
-    scores = measure(network, jax.tree.map(lambda x: x.astype("float32"), stored))
+    sets = measure(network, jax.tree.map(lambda x: x.astype("float32"), stored))
+    scores, images = _rounded(sets), _rounded(next(iter(sets.values()))["images"])
     cost = None
     if precision != "float32":
         exact = measure(network, variables)
@@ -133,7 +130,7 @@ def publish(
                 f"{precision} costs {cost:.4f} dB, expected less than {MOST_COST}: "
                 "publish in float32"
             )
-    bicubic = measure("bicubic", {})
+    bicubic = _rounded(measure("bicubic", {}))
     name = name_of({"network": network, "training": training})
     if not allow_worse:
         _check_better(f"{name}_x{scale}", scores, bicubic, _entries(folder))
@@ -152,6 +149,7 @@ def publish(
         "training": training,
         "protocol": _PROTOCOL,
         "benchmarks": scores,
+        "images": images,
         "bicubic": bicubic,
     }
     about = {k: v for k, v in entry.items() if k not in ("network", "fields", "file")}
@@ -160,6 +158,13 @@ def publish(
     entry |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
     _write_entry(entry, folder, cards)
     return entry
+
+
+def _rounded(scores: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    return {
+        name: {"psnr": round(of["psnr"], 4), "ssim": round(of["ssim"], 6)}
+        for name, of in scores.items()
+    }
 
 
 def _entries(folder: Path) -> list[Entry]:

@@ -166,6 +166,7 @@ class SliceSource(Source):
 
     def __init__(self, whole: Source, start: int, stop: int):
         self._whole, self._start, self._stop = whole, start, stop
+        self.scored_from_own_lr = whole.scored_from_own_lr
         self.name = f"{whole.name}[{start}:{stop}]"
         if not 0 <= start < stop <= len(whole):
             raise InputError(

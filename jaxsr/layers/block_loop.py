@@ -28,11 +28,13 @@ class BlockLoop:
             computed again (rematerialisation): memory for a forward pass more.
         roll: the blocks become the body of one compiled loop, so that XLA compiles one
             block instead of all; parameters are stacked for it at each call. Not for
-            CPUs, where XLA runs convolutions in loops about 20 times slower.
+            gradients on CPUs: XLA's of convolutions in loops take 20 times as long.
+        fewest: so many blocks at least are rolled.
     """
 
     remat: bool = False
     roll: bool = False
+    fewest: int = 1
 
     def __call__(
         self,
@@ -47,12 +49,13 @@ class BlockLoop:
             x: what goes through them; keeps its shape and type.
             call: applies one block, `block(x)` by default.
         """
-        plain = not (self.remat or self.roll)
+        roll = self.roll and len(blocks) >= self.fewest
+        plain = not (self.remat or roll)
         if plain or not blocks or blocks[0].is_initializing():
             for block in blocks:
                 x = call(block, x)
             return x
-        if self.roll:
+        if roll:
             return _roll(blocks, x, call, remat=self.remat)
         call = nn.remat(call)
         for block in blocks:

@@ -9,6 +9,7 @@ The channel gates pool over the whole picture, so a tile of a picture comes out 
 different from the same place in the whole.
 """
 
+import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -93,7 +94,7 @@ class RCAN(Network):
             )
             for i in range(self.groups)
         ]
-        x = BlockLoop(roll=self.block_loop.roll)(groups, x)
+        x = dataclasses.replace(self.block_loop, remat=False)(groups, x)
         x = shallow + Conv(self.features, dtype=self.dtype, name="body_end")(x)
         x = Upsampler(self.scale, self.dtype, name="upsampler")(x)
         x = Conv(self.channels, dtype=self.dtype, name="tail")(x)

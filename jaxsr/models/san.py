@@ -25,6 +25,7 @@ works. Covariance is of the whole picture (its centre of 1000x1000 if larger) an
 attention of quarters, so a tile of a picture comes out different from the whole.
 """
 
+import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -124,7 +125,7 @@ class SAN(Network):
             )
             for i in range(self.groups)
         ]
-        x = BlockLoop(roll=self.block_loop.roll)(
+        x = dataclasses.replace(self.block_loop, remat=False)(
             groups, x, lambda group, x: group(x) + shared
         )
         x = shallow + non_local(x)

@@ -56,8 +56,7 @@ def evaluate(
             what was scored: under "classic", a luma network's are luma alone, which
             `score_folders(..., luma=True)` scores.
         devices: of this process, to share the pictures among; by default all
-            accelerators, or as many of the upscaler's CPU devices as there are
-            cores.
+            accelerators, or a CPU device once for each core.
         progress: show a progress bar on stderr where that is a terminal.
 
     Raises:
@@ -157,9 +156,10 @@ def _share_out(
 
 
 def _useful_devices(upscaler: Upscaler) -> Sequence[Device]:
-    # CPU devices are views of the same cores.
+    # CPU devices are views of the same cores: one with several pictures in work at once
+    # compiles each program once.
     if upscaler.devices[0].platform == "cpu":
-        return upscaler.devices[: count_cores()]
+        return upscaler.devices[:1] * count_cores()
     return jax.local_devices()
 
 

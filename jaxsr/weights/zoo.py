@@ -16,12 +16,14 @@ the model cards; nobody edits it. An entry:
                   "curve": [[500, 6.9, 37.19], ...], "curve_of": "Set5",
                   "hardware": {...}, "versions": {...}},
      "protocol": "rgb", "benchmarks": {"Set5": {"psnr": 37.1, "ssim": 0.957}, ...},
+     "images": {"baby": {"psnr": 38.1, "ssim": 0.965}, ...},
      "bicubic": {"Set5": {"psnr": 33.67, "ssim": 0.93}, ...}}
 
 `precision` is the type of the numbers in the file, `precision_cost` what it costs on
 the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
 where they are fetched from. `minutes` are of wall time, evaluations included. `curve`
-is step, minutes and PSNR in dB on the set `curve_of`, on the way. `bicubic` is bicubic
+is step, minutes and PSNR in dB on the set `curve_of`, on the way. `images` are those of
+the first benchmark. `bicubic` is bicubic
 interpolation under the same protocol. Weights for other LR images than bicubic ones say
 so in their name, `rcbam_lite_photo`; older entries have no `degradation`.
 """

@@ -151,3 +151,14 @@ def test_block_loop_remat_keeps_only_inputs():
 
 def test_block_loop_without_blocks_returns_its_input():
     assert ROLL([], 3.0) == 3.0
+
+
+@pytest.mark.parametrize(("fewest", "rolled"), [(2, True), (3, False)])
+def test_block_loop_rolls_from_so_many_blocks_on(fewest, rolled):
+    model = tiny_model("edsr").clone(
+        depth=2, block_loop=BlockLoop(roll=True, fewest=fewest)
+    )
+    lr = random_images(model, 8, 9)
+    variables = jax.eval_shape(model.init, jax.random.key(0), lr)
+    program = str(jax.make_jaxpr(model.apply)(variables, lr))
+    assert ("scan[" in program) == rolled
