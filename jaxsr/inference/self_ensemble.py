@@ -1,7 +1,7 @@
 """A network's output on average over eight views of a picture.
 
-Source: R. Timofte et al., "Seven ways to improve example-based single image super
-resolution", CVPR 2016, section 3.6.
+Source: "geometric self-ensemble" of B. Lim et al., "Enhanced deep residual networks for
+single image super-resolution" (EDSR), CVPRW 2017.
 """
 
 from collections.abc import Callable
