@@ -11,8 +11,9 @@ import pytest
 
 from jaxsr.compilation_cache import can_read_its_own
 
-# Machine code that is not optimised is there in two thirds of the time. What it computes
-# differs by the rounding of sums; `XLA_FLAGS= python -m pytest` tests what users run.
+# Machine code that is not optimised is there in two thirds of the time. What it
+# computes differs by the rounding of sums; `XLA_FLAGS= python -m pytest` tests what
+# users run.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # Eight devices on any machine, so that data parallelism is tested everywhere.
 jax.config.update("jax_num_cpu_devices", 8)

@@ -10,17 +10,8 @@ from jaxsr.errors import InputError
 from jaxsr.folders import plan_files
 from jaxsr.imaging import read_image, write_image
 from jaxsr.inference import Cascade, Upscaler
-from jaxsr.models import create
 from jaxsr.upscale_files import upscale_files
-
-
-def picture(*shape: int, levels: int = 256) -> np.ndarray:
-    image = np.random.default_rng(0).integers(0, levels, shape)
-    return image.astype(np.uint8 if levels <= 256 else np.uint16)
-
-
-def bicubic() -> Upscaler:
-    return Upscaler(create("bicubic", scale=2, channels=3), {})
+from tests.test_folders import bicubic, picture
 
 
 @pytest.fixture
