@@ -104,7 +104,7 @@ def publish(
     network, fields = config.model.name, json.loads(json.dumps(fields_of(model)))
     scale = fields["scale"]
 
-    def measure(name: str, variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def measure(name: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         kept = fields if variables else {"scale": scale}
         return scoring.evaluate(
             Upscaler(create(name, **kept), variables),
