@@ -110,8 +110,8 @@ def enlarge(
     if model.knows_canvases:
         rows = -(-rows // count) * count
     elif on_cpu:
-        # XLA:CPU runs AMMS's branches in another order on each device: both wait for the
-        # other's exchange until it aborts the process (427x240 pixels x3).
+        # XLA:CPU runs AMMS's branches in another order on each device: both wait for
+        # the other's exchange until it aborts the process (427x240 pixels x3).
         count = 1
     else:
         count = max(d for d in range(1, count + 1) if rows % d == 0)
