@@ -57,16 +57,17 @@ def upscale_stream(
     else:
         written = suffix or Path(source).suffix
         image, metadata = read_picture(source, max_megapixels=max_megapixels)
-    # A name for the format, in the working folder: nothing is written to it.
-    name = Path(f"standard-output{written}") if to_pipe else Path(target)
-    shape = enlarged_shape(upscaler, image)
-    check_writable(name, shape, image.dtype, quality=quality)
     kept = None if strip else metadata
     if not to_pipe:
+        file = Path(target)
         enlarge_into(
-            name, upscaler, image, source, kept, quality=quality, progress=progress
+            file, upscaler, image, source, kept, quality=quality, progress=progress
         )
         return
+    # A name for the format, in the working folder: nothing is written to it.
+    name = Path(f"standard-output{written}")
+    shape = enlarged_shape(upscaler, image)
+    check_writable(name, shape, image.dtype, quality=quality)
     sr = enlarge(upscaler, image, source, progress)
     sys.stdout.buffer.write(encode_picture(name, sr, kept, quality=quality))
     sys.stdout.buffer.flush()

@@ -67,8 +67,6 @@ def upscale_files(
     for source, target in pairs:
         try:
             image, metadata = read_picture(source, max_megapixels=max_megapixels)
-            shape = enlarged_shape(upscaler, image)
-            check_writable(target, shape, image.dtype, quality=quality)
             kept = None if strip else metadata
             enlarge_into(
                 target,
@@ -129,14 +127,15 @@ def enlarge_into(
     """Enlarges a picture into a file, row by row where its format allows it.
 
     Raises:
-        InputError: as `enlarge`.
+        InputError: as `check_writable`, before it is enlarged; as `enlarge`.
         OSError: the file cannot be written.
     """
+    shape = enlarged_shape(upscaler, image)
+    check_writable(target, shape, image.dtype, quality=quality)
     if not takes_rows(target):
         sr = enlarge(upscaler, image, source, progress)
         write_image(target, sr, metadata, quality=quality)
         return
-    shape = enlarged_shape(upscaler, image)
 
     def write(rows: Iterator[np.ndarray]) -> None:
         write_rows(target, _named_rows(rows, source), shape, image.dtype, metadata)

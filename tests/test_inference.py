@@ -392,3 +392,20 @@ def test_run_of_a_long_chain_equals_apply():
     variables = model.init(jax.random.key(0), lr[None])
     expected = jax.jit(model.apply)(variables, lr[None])[0]
     np.testing.assert_allclose(Upscaler(model, variables).run(lr), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "count"), [("amms", 1), ("edsr", 8)])
+def test_run_of_branches_keeps_to_one_cpu_device(monkeypatch, name, count):
+    """XLA:CPU waits for ever where two devices exchange in another order."""
+    model = create(name, scale=2, features=8, depth=1)
+    lr = np.random.default_rng(0).random((256, 8, 3), np.float32)
+    upscaler = Upscaler(model, model.init(jax.random.key(0), lr[None, :8]))
+    counts, on_first = [], programs.PlacedVariables.on_first
+
+    def noted(placed, devices):
+        counts.append(devices)
+        return on_first(placed, devices)
+
+    monkeypatch.setattr(programs.PlacedVariables, "on_first", noted)
+    upscaler.run(lr)
+    assert counts == [count]

@@ -23,9 +23,9 @@ the model cards; nobody edits it. An entry:
 the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
 where they are fetched from. `minutes` are of wall time, evaluations included. `curve`
 is step, minutes and PSNR in dB on the set `curve_of`, on the way. `images` are those of
-the first benchmark. `bicubic` is bicubic
-interpolation under the same protocol. Weights for other LR images than bicubic ones say
-so in their name, `rcbam_lite_photo`; older entries have no `degradation`.
+the first benchmark. `bicubic` is bicubic interpolation under the same protocol. Weights
+for other LR images than bicubic ones say so in their name, `rcbam_lite_photo`; older
+entries have no `degradation`.
 """
 
 import hashlib
