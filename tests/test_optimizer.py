@@ -180,6 +180,40 @@ def test_create_optimizer_muon_without_a_kernel_names_the_key():
         ).init({"conv1": {"kernel": jnp.ones((3, 3, 2, 2))}})
 
 
-def test_create_optimizer_unknown_lists_those_that_exist():
-    with pytest.raises(InputError, match="^optimizer.name: .*'lion'.*adam, muon, sgd"):
-        create_optimizer(optax.constant_schedule(0.1), name="lion")
+def test_create_optimizer_muon_weight_decay_is_apart_from_the_gradient():
+    kernel = jnp.full((3, 3, 2, 2), 4.0)
+    params = {"conv1": {"kernel": kernel}, "bias": jnp.full(2, 4.0)}
+    grads = jax.tree.map(jnp.ones_like, params)
+    with_it, without = (
+        create_optimizer(
+            optax.constant_schedule(0.1), name="muon", weight_decay=weight_decay
+        )
+        for weight_decay in (0.5, 0.0)
+    )
+    updates, _ = with_it.update(grads, with_it.init(params), params)
+    plain, _ = without.update(grads, without.init(params), params)
+    for update, other in zip(*map(jax.tree.leaves, (updates, plain)), strict=True):
+        np.testing.assert_allclose(update, other - 0.1 * 0.5 * 4.0, rtol=1e-5)
+
+
+def test_create_optimizer_takes_one_of_another_package():
+    updates = _first_update([3.0, -20.0], name="optax:lion", layer_rates={"tail": 0.5})
+    # Lion's update is the sign, and optax:lion has a decay of 0.001 by default.
+    np.testing.assert_allclose(updates["head"], [-0.1001, 0.0999], rtol=1e-4)
+    np.testing.assert_allclose(updates["tail"], [-0.05005, 0.04995], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lion", "unknown optimiser 'lion', expected one of adam, muon, sgd, or pack"),
+        ("optax:nosuch", "'optax:nosuch' cannot be imported .*nosuch"),
+        (
+            "optax:constant_schedule",
+            "'optax:constant_schedule': expected a function that makes an",
+        ),
+    ],
+)
+def test_create_optimizer_of_no_such_name(name, message):
+    with pytest.raises(InputError, match=f"^optimizer.name: {message}"):
+        create_optimizer(optax.constant_schedule(0.1), name=name)

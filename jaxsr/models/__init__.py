@@ -6,11 +6,11 @@ One of another package needs no entry here: it is named by its place,
 """
 
 import dataclasses
-import importlib
 from typing import Any
 
-from jaxsr.errors import InputError, did_you_mean, first_line
+from jaxsr.errors import InputError, did_you_mean
 from jaxsr.models.base import Network
+from jaxsr.places import at_place
 
 __all__ = [
     "Network",
@@ -120,13 +120,7 @@ def find(name: str) -> type[Network]:
             f"unknown model {name!r}: expected one of {', '.join(list_models())}, or "
             f"package.module:Class{did_you_mean(name, list_models())}"
         )
-    module, _, attribute = place.partition(":")
-    try:
-        network = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"model {name!r} cannot be imported ({first_line(error)})"
-        ) from error
+    network = at_place(place, f"model {name!r}")
     if not (isinstance(network, type) and issubclass(network, Network)):
         raise InputError(
             f"model {name!r}: expected a subclass of jaxsr.models.Network, got "

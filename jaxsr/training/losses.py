@@ -4,13 +4,13 @@ channels.
 Images are in [0, 1].
 """
 
-import importlib
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxsr.errors import InputError, first_line
+from jaxsr.errors import InputError
+from jaxsr.places import at_place
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -44,18 +44,12 @@ def get_loss(name: str) -> Loss:
     """
     if name in _LOSSES:
         return _LOSSES[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise InputError(
             f"train.loss: unknown loss {name!r}, expected one of {', '.join(_LOSSES)}, "
             "or package.module:function"
         )
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"train.loss: {name!r} cannot be imported ({first_line(error)})"
-        ) from error
+    return at_place(name, f"train.loss: {name!r}")
 
 
 def name_of(loss: Loss) -> str:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxsr.errors import InputError
+from jaxsr.places import at_place
 
 
 def create_schedule(
@@ -101,9 +102,14 @@ def create_optimizer(
     Args:
         schedule: learning rate as a function of the step.
         name: "adam", "sgd" (with `momentum`) or "muon": Muon for the kernels that
-            `muon_layers` names and Adam for all other parameters, see `_scale_by_muon`.
+            `muon_layers` names and Adam for all other parameters, see `_scale_by_muon`;
+            or one of another package by its place, such as "optax:lion", a function of
+            the schedule.
         weight_decay: L2 penalty, `weight_decay * parameter` added to the gradient, as
-            the Caffe and PyTorch recipes of the field have it; 0 is none.
+            the Caffe and PyTorch recipes of the field have it; 0 is none. "muon" takes
+            it apart from the gradient, whose size Muon does not see: at each step
+            parameters lose `rate * weight_decay` of themselves (Liu et al. 2025,
+            Sec. 2.2).
         clip_norm: gradients are scaled down to this global norm; 0 is no clipping.
         clip_update: each entry of the gradient is clipped to
             `[-clip_update / rate, clip_update / rate]` (VDSR, Sec. 3.3), before
@@ -124,7 +130,7 @@ def create_optimizer(
         parts.append(optax.clip_by_global_norm(clip_norm))
     if clip_update:
         parts.append(_clip_by_rate(schedule, clip_update))
-    if weight_decay:
+    if weight_decay and name != "muon":
         parts.append(optax.add_decayed_weights(weight_decay))
     if name == "adam":
         parts.append(optax.scale_by_adam(b1=b1, b2=b2, eps=eps))
@@ -138,15 +144,33 @@ def create_optimizer(
                 lambda params: _muon_or_adam(params, muon_layers),
             )
         )
+        if weight_decay:
+            parts.append(optax.add_decayed_weights(weight_decay))
+    elif ":" in name:
+        parts.append(_of_another_package(name, schedule))
     else:
         raise InputError(
             f"optimizer.name: unknown optimiser {name!r}, expected one of adam, muon, "
-            "sgd"
+            "sgd, or package.module:function"
         )
     if layer_rates:
         parts.append(_scale_layers(dict(layer_rates)))
-    parts.append(optax.scale_by_learning_rate(schedule))
+    if ":" not in name:
+        parts.append(optax.scale_by_learning_rate(schedule))
     return optax.chain(*parts)
+
+
+def _of_another_package(
+    place: str, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    what = f"optimizer.name: {place!r}"
+    made = at_place(place, what)(schedule)
+    if not hasattr(made, "init") or not hasattr(made, "update"):
+        raise InputError(
+            f"{what}: expected a function that makes an optax.GradientTransformation "
+            f"of a schedule, got {made!r} from it"
+        )
+    return made
 
 
 def _clip_by_rate(schedule: optax.Schedule, limit: float):
