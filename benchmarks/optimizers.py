@@ -1,13 +1,14 @@
-"""Trains rcbam_lite x2 by other optimisers, rates and ends: what is best at equal steps.
+"""Trains rcbam_lite x2 by other optimisers, rates and ends, at equal steps.
 
     python benchmarks/optimizers.py                          # every row, 800 steps each
     python benchmarks/optimizers.py --steps=3200 "muon" "scale 1" --seeds=0,1
 
-A row changes what it says in the zoo's recipe (configs/zoo/rcbam_lite.py) and is PSNR on
-ten held-out images, which nothing is trained with, and on Set5: the mean over the
-seeds and, behind it, how far the seeds are apart. The rows "end: ..." share their first three
-quarters, at a constant rate, and differ in the last one, whose optimiser begins anew.
-Each run has a folder below --runs; the same command goes on with what was stopped.
+A row changes what it says in the zoo's recipe (configs/zoo/rcbam_lite.py) and is PSNR
+on ten held-out images, which nothing is trained with, and on Set5: the mean over the
+seeds and, behind it, how far the seeds are apart. The rows "end: ..." share their first
+three quarters, at a constant rate, and differ in the last one, whose optimiser begins
+anew. Each run has a folder below --runs; the same command goes on with what was
+stopped.
 """
 
 import argparse
