@@ -409,3 +409,30 @@ def test_run_of_branches_keeps_to_one_cpu_device(monkeypatch, name, count):
     monkeypatch.setattr(programs.PlacedVariables, "on_first", noted)
     upscaler.run(lr)
     assert counts == [count]
+
+
+def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
+    """XLA:CPU runs narrow convolutions on one thread, if it is not told otherwise."""
+    told, compile_lowered = [], jax.stages.Lowered.compile
+
+    def noted(lowered, compiler_options=None):
+        told.append(compiler_options)
+        return compile_lowered(lowered, compiler_options=compiler_options)
+
+    monkeypatch.setattr(jax.stages.Lowered, "compile", noted)
+    monkeypatch.setattr(programs, "_programs", programs._Programs())
+    image = picture(64, 64, 1)
+    one_device = espcn(device=jax.devices()[0])
+    given = one_device(image)
+    lr = image / np.float32(255)
+    np.testing.assert_allclose(
+        given, np.clip(one_device.run(lr), 0, 1) * 255, atol=0.51
+    )
+    espcn(device=jax.devices()[0], tile=48, overlap=16)(image)
+    assert [options is None for options in told] == [False, True, True]
+
+    # An XLA without that option: as it is.
+    monkeypatch.setattr(programs, "_YNNPACK_TAKES_ALL", {"xla_cpu_nosuch": "1"})
+    monkeypatch.setattr(programs, "_programs", programs._Programs())
+    np.testing.assert_array_equal(one_device(image), given)
+    assert told[-2:] == [{"xla_cpu_nosuch": "1"}, None]

@@ -8,6 +8,7 @@ what a device needs of its neighbours' rows.
 """
 
 import dataclasses
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,19 @@ _LEAST_ROWS, _LEAST_ROWS_OF_ACCELERATORS = 32, 128
 # RCBAM's 16 blocks compile in half of the time as a loop, RCAN's 200 in a fifth, and
 # run as fast up to a tenth; six gain nothing (CPU).
 _LONG_CHAIN = 10
+
+# XLA:CPU leaves a convolution to one thread where its columns times inputs times
+# outputs are fewer than this (between 3.0e5 and 5.2e5, jaxlib 0.10.2).
+_IDLE_BELOW = 400_000
+
+# Then YNNPACK takes what is around convolutions too, and shares all of it among
+# threads; where they are shared anyway its convolutions are a tenth slower so.
+_YNNPACK_TAKES_ALL: dict[str, str | bool] = {
+    "xla_cpu_experimental_ynn_fusion_type": ",".join(
+        f"LIBRARY_FUSION_TYPE_{kind}"
+        for kind in ("DOT", "INDIVIDUAL_CONVOLUTION", "ELTWISE", "REDUCE")
+    )
+}
 
 # Below the first, sides of canvases are powers of two; above, also half-way between.
 _COARSE_SIDE, _LEAST_SIDE = 256, 64
@@ -88,6 +102,7 @@ def enlarge(
     lr: Float[np.ndarray, "h w c"],
     *,
     few_shapes: bool,
+    alone: bool,
 ) -> Float[np.ndarray, "sh sw c"]:
     """Returns the network's output for one picture or tile.
 
@@ -97,6 +112,7 @@ def enlarge(
         lr: the picture.
         few_shapes: put it on a canvas, if the network's layers know of them. The result
             then differs from that of its own shape by the rounding of sums.
+        alone: nothing else is in work, so that all cores are free for it.
     """
     height, width, _ = lr.shape
     rows, columns = height, width
@@ -128,17 +144,32 @@ def enlarge(
     batch = jax.device_put(np.ascontiguousarray(lr[None]), by_rows)
     size = jax.device_put((np.int32(height), np.int32(width)), everywhere)
     arguments = (placed, batch, *(size if on_canvas else ()))
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(placed))
+    work = columns * max(
+        (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4), default=0
+    )
+    wake = alone and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
 
     def compile_program() -> Callable[..., jax.Array]:
         function = _on_canvas if on_canvas else _whole
         program = jax.jit(lambda *given: function(model, *given), out_shardings=by_rows)
-        return program.lower(*arguments).compile()
+        lowered = program.lower(*arguments)
+        return _compile_for_all_threads(lowered) if wake else lowered.compile()
 
-    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(placed))
-    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes)
+    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes, wake)
     sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
     scale = sr.shape[0] // rows
     return sr[: height * scale, : width * scale]
+
+
+def _compile_for_all_threads(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    try:
+        return lowered.compile(compiler_options=_YNNPACK_TAKES_ALL)
+    except jax.errors.JaxRuntimeError as error:
+        # An option of one XLA need not be one of the next.
+        if "option" not in str(error):
+            raise
+        return lowered.compile()
 
 
 def _compiled_fast(model: Network) -> Network:

@@ -282,8 +282,12 @@ class Upscaler(Pretrained):
     ) -> None:
         """Enlarges a picture of 1 or 3 channels; see `Tiles.run`."""
 
+        # The evaluation, which does not want few shapes, has several in work at once.
+        whole = self.tile_shape(*lr.shape[:2]) == lr.shape[:2]
+        options = {"few_shapes": few_shapes, "alone": few_shapes and whole}
+
         def forward(view: np.ndarray) -> np.ndarray:
-            return enlarge(self.model, self._placed, view, few_shapes=few_shapes)
+            return enlarge(self.model, self._placed, view, **options)
 
         network = partial(average_views, forward) if self.self_ensemble else forward
 
