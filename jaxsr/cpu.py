@@ -61,12 +61,12 @@ def use_every_core(batch_size: int | None = None) -> int:
 
 
 def count_idle_threads() -> int:
-    """Returns how many programs a process had best run at once, at least 1.
+    """Returns how many tiles a process had best have in work at once, at least 1.
 
-    More than one where the CPU is a single device, as in a notebook whose JAX has
-    started before jaxsr: it leaves cores idle.
+    More than one on a CPU whose cores these few keep busy: as programs of one device
+    they need no exchange, which the devices that share a tile's rows do.
     """
-    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+    if jax.default_backend() != "cpu" or jax.local_device_count() > _MOST_PROGRAMS:
         return 1
     return min(count_cores(), _MOST_PROGRAMS)
 

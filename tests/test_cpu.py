@@ -81,11 +81,11 @@ def test_load_takes_every_core():
     assert _run(program, JAX_NUM_CPU_DEVICES="2") == "2\n"
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, 4, 5])
 def test_count_idle_threads(devices):
     program = (
         "from jaxsr.cpu import count_cores, count_idle_threads\n"
         "print(count_idle_threads() == min(count_cores(), 4), count_idle_threads())"
     )
     is_all, count = _run(program, JAX_NUM_CPU_DEVICES=str(devices)).split()
-    assert is_all == "True" if devices == 1 else count == "1"
+    assert is_all == "True" if devices <= 4 else count == "1"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsr import cpu
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, rgb_to_ycbcr, ycbcr_to_rgb
 from jaxsr.inference import WHOLE_PICTURE_PIXELS, Upscaler, programs
@@ -411,6 +412,25 @@ def test_run_of_branches_keeps_to_one_cpu_device(monkeypatch, name, count):
     assert counts == [count]
 
 
+@pytest.mark.parametrize(("most", "counts"), [(4, {2}), (8, {1})])
+def test_run_tiles_of_few_devices_do_without_exchange(monkeypatch, most, counts):
+    """As many as there are cores are in work, each on one device."""
+    monkeypatch.setattr(cpu, "_MOST_PROGRAMS", most)
+    monkeypatch.setattr(cpu, "count_cores", lambda: 2)
+    lr = np.random.default_rng(0).random((150, 140, 1), np.float32)
+    whole, tiled = espcn(), espcn(tile=64)
+    expected = whole.run(lr)
+    seen, on_first = set(), programs.PlacedVariables.on_first
+
+    def noted(placed, devices):
+        seen.add(devices)
+        return on_first(placed, devices)
+
+    monkeypatch.setattr(programs.PlacedVariables, "on_first", noted)
+    np.testing.assert_allclose(tiled.run(lr), expected, rtol=0, atol=1e-6)
+    assert seen == counts
+
+
 def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
     """XLA:CPU runs narrow convolutions on one thread, if it is not told otherwise."""
     told, compile_lowered = [], jax.stages.Lowered.compile
@@ -421,6 +441,8 @@ def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", noted)
     monkeypatch.setattr(programs, "_programs", programs._Programs())
+    monkeypatch.setattr(cpu, "_MOST_PROGRAMS", 8)  # of this process's devices
+    monkeypatch.setattr(cpu, "count_cores", lambda: 2)
     image = picture(64, 64, 1)
     one_device = espcn(device=jax.devices()[0])
     given = one_device(image)

@@ -112,7 +112,7 @@ def enlarge(
         lr: the picture.
         few_shapes: put it on a canvas, if the network's layers know of them. The result
             then differs from that of its own shape by the rounding of sums.
-        alone: nothing else is in work, so that all cores are free for it.
+        alone: no other tile is in work, so that all cores are free for this one.
     """
     height, width, _ = lr.shape
     rows, columns = height, width
@@ -123,7 +123,9 @@ def enlarge(
         model = _compiled_fast(model)
     least = _LEAST_ROWS if on_cpu else _LEAST_ROWS_OF_ACCELERATORS
     count = max(min(len(variables.devices), rows // least), 1)
-    if model.knows_canvases:
+    if on_cpu and not alone:
+        count = 1
+    elif model.knows_canvases:
         rows = -(-rows // count) * count
     elif on_cpu:
         # XLA:CPU runs AMMS's branches in another order on each device: both wait for
@@ -148,7 +150,8 @@ def enlarge(
     work = columns * max(
         (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4), default=0
     )
-    wake = alone and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
+    # The evaluation, which wants exact shapes, has several pictures in work.
+    wake = alone and few_shapes and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
 
     def compile_program() -> Callable[..., jax.Array]:
         function = _on_canvas if on_canvas else _whole

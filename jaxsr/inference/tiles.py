@@ -87,8 +87,7 @@ class Tiles:
 
         Args:
             picture: `[H, W, C]`.
-            enlarge: see `enlarge_in_tiles`; called from several threads where the CPU
-                is one device for JAX.
+            enlarge: see `enlarge_in_tiles`; called from `count_idle_threads` threads.
             take: is given stretches of float rows, from the top down; called again
                 where the picture is begun anew.
             progress: see `enlarge_in_tiles`.

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt
 
+from jaxsr.cpu import count_idle_threads
 from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize
 from jaxsr.inference.pictures import apply_to
@@ -282,16 +283,16 @@ class Upscaler(Pretrained):
     ) -> None:
         """Enlarges a picture of 1 or 3 channels; see `Tiles.run`."""
 
-        # The evaluation, which does not want few shapes, has several in work at once.
-        whole = self.tile_shape(*lr.shape[:2]) == lr.shape[:2]
-        options = {"few_shapes": few_shapes, "alone": few_shapes and whole}
-
-        def forward(view: np.ndarray) -> np.ndarray:
-            return enlarge(self.model, self._placed, view, **options)
-
-        network = partial(average_views, forward) if self.self_ensemble else forward
-
         def enlarge_tile(part: tuple[slice, slice]) -> np.ndarray:
+            whole = lr[part].shape == lr.shape
+            forward = partial(
+                enlarge,
+                self.model,
+                self._placed,
+                few_shapes=few_shapes,
+                alone=whole or count_idle_threads() == 1,
+            )
+            network = partial(average_views, forward) if self.self_ensemble else forward
             return enlarge_part(
                 lr, part, network, channels=self.channels, scale=self.scale
             )
