@@ -1,8 +1,11 @@
-"""Picture files, enlarged into others, one after another."""
+"""Picture files, enlarged into others, one after another or several at once."""
 
 import contextlib
 import errno
+import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +21,14 @@ from jaxsr.imaging import (
     write_rows,
 )
 from jaxsr.imaging.files import MAX_MEGAPIXELS
+from jaxsr.inference.tiles import WHOLE_PICTURE_PIXELS
 
 # These go wrong for every picture that follows.
 _ENDS_THE_RUN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+Outcome = tuple[Path, InputError | None]
+"""A picture that was read, and what was wrong with it."""
 
 
 class Enlarger(Protocol):
@@ -40,6 +48,8 @@ class Enlarger(Protocol):
         self, picture: np.ndarray, *, progress: Callable[[int, int], object] | None
     ) -> np.ndarray: ...
 
+    def beside_others(self) -> "Enlarger": ...
+
 
 def upscale_files(
     upscaler: Enlarger,
@@ -48,8 +58,9 @@ def upscale_files(
     strip: bool = False,
     quality: int | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    at_once: int = 1,
     progress: Callable[[int, int], object] | None = None,
-) -> Iterator[tuple[Path, InputError | None]]:
+) -> Iterator[Outcome]:
     """Enlarges file by file; yields each one read, with what was wrong with it if so.
 
     Folders are made as needed. A picture that cannot be read or enlarged, or whose
@@ -62,29 +73,68 @@ def upscale_files(
         strip: do not hand on colour profile, EXIF and resolution.
         quality: see `write_image`.
         max_megapixels: millions of pixels that a picture may have.
-        progress: told of each picture how many of its tiles are done, and of how many.
+        at_once: how many pictures are in work; large ones are alone.
+        progress: told of each picture that is alone how many of its tiles are done, and
+            of how many.
     """
-    for source, target in pairs:
+
+    def write(
+        enlarger: Enlarger,
+        picture: tuple[np.ndarray, Metadata],
+        source: Path,
+        target: Path,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Outcome:
+        image, metadata = picture
+        kept = None if strip else metadata
         try:
-            image, metadata = read_picture(source, max_megapixels=max_megapixels)
-            kept = None if strip else metadata
             enlarge_into(
                 target,
-                upscaler,
+                enlarger,
                 image,
                 source,
                 kept,
                 quality=quality,
                 progress=progress,
             )
-        except InputError as error:
-            yield source, error
-        except OSError as error:
-            if error.errno in _ENDS_THE_RUN:
-                raise
-            yield source, InputError(f"{target}: {error.strerror or error}")
-        else:
-            yield source, None
+        except (InputError, OSError) as error:
+            return source, _as_input_error(error, target)
+        return source, None
+
+    beside_others = upscaler.beside_others() if at_once > 1 else upscaler
+    begun: deque[Future[Outcome]] = deque()
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        for source, target in pairs:
+            try:
+                picture = read_picture(source, max_megapixels=max_megapixels)
+            except (InputError, OSError) as error:
+                unreadable: Future[Outcome] = Future()
+                unreadable.set_result((source, _as_input_error(error, source)))
+                begun.append(unreadable)
+                continue
+            enlarged = upscaler.output_shape(*picture[0].shape[:2])
+            if at_once == 1 or math.prod(enlarged) > WHOLE_PICTURE_PIXELS:
+                while begun:
+                    yield begun.popleft().result()
+                yield write(upscaler, picture, source, target, progress)
+                continue
+            begun.append(pool.submit(write, beside_others, picture, source, target))
+            while len(begun) > at_once:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        # What is in work ends, what waits does not begin.
+        pool.shutdown(cancel_futures=True)
+
+
+def _as_input_error(error: InputError | OSError, file: Path) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    if error.errno in _ENDS_THE_RUN:
+        raise error
+    return InputError(f"{file}: {error.strerror or error}")
 
 
 def preview_files(

@@ -1,5 +1,7 @@
 """Picture files, enlarged into others: what is left out, what is kept, row by row."""
 
+import errno
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxsr.imaging import read_image, write_image
 from jaxsr.inference import Cascade, Upscaler
 from jaxsr.upscale_files import upscale_files
 from tests.test_folders import bicubic, picture
+from tests.test_inference import espcn
 
 
 @pytest.fixture
@@ -187,3 +190,56 @@ def test_upscale_files_is_begun_anew(photos, tmp_path):
     ((_, error),) = upscale_files(upscaler, pairs)
     assert error is None and upscaler.tile_shape(40, 40) == (16, 16)
     np.testing.assert_array_equal(read_image(pairs[0][1]), bicubic()(image))
+
+
+def test_upscale_files_several_at_once(tmp_path):
+    """In order, the same files; what fails does so alone."""
+    names = [f"{k:02}.{suffix}" for k, suffix in enumerate(["png", "jpg", "tif"] * 4)]
+    for k, name in enumerate(names):
+        write_image(tmp_path / "photos" / name, picture(20 + 7 * k % 5, 30 + k, 3))
+    (tmp_path / "photos" / names[4]).write_bytes(b"\xff\xd8 cut short")
+    save(tmp_path / "photos" / names[6], picture(9, 9, 4))  # not for JPEG
+    upscaler = espcn(3)
+    results = {}
+    for at_once in (1, 3):
+        out = tmp_path / str(at_once)
+        pairs = plan_files([tmp_path / "photos"], out, suffix=".jpg").pairs
+        found = list(upscale_files(upscaler, pairs, at_once=at_once))
+        assert [source.name for source, _ in found] == names
+        failed = [source.name for source, error in found if error]
+        assert failed == [names[4], names[6]]
+        results[at_once] = {path.name: read_image(path) for path in out.iterdir()}
+    assert len(results[1]) == 10 and results[1].keys() == results[3].keys()
+    for name, expected in results[1].items():
+        # Sums in another order, and JPEG.
+        assert np.abs(results[3][name].astype(int) - expected).max() <= 4
+
+
+def test_upscale_files_large_ones_are_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxsr.upscale_files.WHOLE_PICTURE_PIXELS", 1000)
+    for k, size in enumerate([10, 40, 10, 40]):
+        write_image(tmp_path / "photos" / f"{k}.png", picture(size, size, 3))
+    told, threads = [], set()
+
+    class Noting(Upscaler):
+        def enlarge_rows(self, image, take, *, progress=None):
+            if progress is not None:
+                told.append(len(image))
+            threads.add((len(image), threading.current_thread().name == "MainThread"))
+            super().enlarge_rows(image, take, progress=progress)
+
+    pairs = plan_files([tmp_path / "photos"], tmp_path / "out/").pairs
+    upscaler = Noting(bicubic().model, {})
+    results = upscale_files(upscaler, pairs, at_once=2, progress=lambda *_: None)
+    assert all(error is None for _, error in results)
+    assert told == [40, 40] and threads == {(10, False), (40, True)}
+
+
+def test_upscale_files_full_disk_ends_it_in_threads(photos, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jaxsr.upscale_files.write_rows", full)
+    pairs = plan_files([photos], tmp_path / "out/").pairs
+    with pytest.raises(OSError, match="No space left"):
+        list(upscale_files(bicubic(), pairs, at_once=2))

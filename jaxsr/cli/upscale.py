@@ -79,8 +79,10 @@ def _plan(inputs: list[str], suffix: str | None, options: argparse.Namespace):
 def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) -> int:
     """Returns how many pictures failed; of one file alone that is an error."""
     from jaxsr.cli.progress import Progress
+    from jaxsr.cpu import count_idle_threads
     from jaxsr.upscale_files import upscale_files
 
+    threads = count_idle_threads()
     failed, progress = 0, Progress(len(pairs))
     results = upscale_files(
         upscaler,
@@ -88,6 +90,8 @@ def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) ->
         strip=options.strip,
         quality=options.quality,
         max_megapixels=options.max_megapixels,
+        # One more, since compressing a result keeps no core but one busy.
+        at_once=1 if is_one_file or threads == 1 else threads + 1,
         progress=progress.tile,
     )
     try:

@@ -95,6 +95,11 @@ class Cascade:
         """Returns height and width of what becomes of a picture, rounded up."""
         return math.ceil(height * self.scale), math.ceil(width * self.scale)
 
+    def beside_others(self) -> "Cascade":
+        """Returns the same cascade for several threads: see `Upscaler`."""
+        stages = [upscaler.beside_others() for upscaler in self.upscalers]
+        return Cascade(stages, self.scale)
+
     def __call__(
         self, picture: Any, *, progress: Callable[[int, int], object] | None = None
     ) -> Any:

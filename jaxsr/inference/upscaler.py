@@ -106,6 +106,7 @@ class Upscaler(Pretrained):
         self.variables = jax.device_get(dict(variables))
         check_finite(self.variables)
         self._placed = PlacedVariables(self.variables, devices)
+        self._beside_others = False
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.describe()}>"
@@ -135,6 +136,16 @@ class Upscaler(Pretrained):
         """Returns the same upscaler on another device."""
         other = copy.copy(self)
         other._placed = PlacedVariables(self.variables, [device])
+        return other
+
+    def beside_others(self) -> "Upscaler":
+        """Returns the same upscaler for calls from several threads at once.
+
+        On a CPU each picture keeps to one device then: together they have every core,
+        and wait for no exchange.
+        """
+        other = copy.copy(self)
+        other._beside_others = True
         return other
 
     def save(self, path: str | Path, **origin: Any) -> None:
@@ -284,13 +295,13 @@ class Upscaler(Pretrained):
         """Enlarges a picture of 1 or 3 channels; see `Tiles.run`."""
 
         def enlarge_tile(part: tuple[slice, slice]) -> np.ndarray:
-            whole = lr[part].shape == lr.shape
+            alone = lr[part].shape == lr.shape or count_idle_threads() == 1
             forward = partial(
                 enlarge,
                 self.model,
                 self._placed,
                 few_shapes=few_shapes,
-                alone=whole or count_idle_threads() == 1,
+                alone=alone and not self._beside_others,
             )
             network = partial(average_views, forward) if self.self_ensemble else forward
             return enlarge_part(
