@@ -61,7 +61,8 @@ _ENDS: dict[str, dict[str, Any]] = {
 }
 
 
-def _config(name: str, changes: dict[str, Any], seed: int, steps: int) -> Any:
+def config_of(name: str, changes: dict[str, Any], seed: int, steps: int) -> Any:
+    """Returns the config of one run."""
     config = rcbam_lite.get_config("x2")
     config.train.steps = steps
     config.schedule.decay_steps = steps // 3
@@ -86,8 +87,8 @@ def _run(config: Any, runs: Path) -> dict[str, Any]:
 
 def _row(name: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
     if name in _ROWS:
-        return _run(_config(name, _ROWS[name], seed, steps), runs)
-    start = _config("begin", {"schedule.decay_steps": 0}, seed, 3 * steps // 4)
+        return _run(config_of(name, _ROWS[name], seed, steps), runs)
+    start = config_of("begin", {"schedule.decay_steps": 0}, seed, 3 * steps // 4)
     _run(start, runs)
     last = steps // 8 if "half the steps" in name else steps // 4
     changes = {
@@ -95,7 +96,7 @@ def _row(name: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
         "schedule.warmup_steps": last // 10,
         "schedule.decay_steps": last - last // 10,
     }
-    return _run(_config(name, _ENDS[name] | changes, seed, last), runs)
+    return _run(config_of(name, _ENDS[name] | changes, seed, last), runs)
 
 
 def main() -> None:

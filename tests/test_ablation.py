@@ -1,11 +1,14 @@
 """The ablations' programs train what they say, and nothing else differs."""
 
+import jax.numpy as jnp
+import optax
 import pytest
 
-from benchmarks import ablation
+from benchmarks import ablation, optimizers
 from jaxsr.models.complexity import count_parameters
 from jaxsr.training.config import check_config
 from jaxsr.training.network import create_model
+from jaxsr.training.optimizer import create_optimizer
 
 
 @pytest.mark.parametrize("network", ["amms", "rcbam"])
@@ -38,3 +41,14 @@ def test_gates_of_cbam_are_what_is_left_out():
     assert spatial - none == 6 * 7 * 7 * 2
     assert both - none == channel + spatial - 2 * none
     assert both == 126_340
+
+
+def test_rows_of_optimisers_are_configs():
+    names = set()
+    for name, changes in (optimizers._ROWS | optimizers._ENDS).items():
+        config = optimizers.config_of(name, changes, 0, 800)
+        check_config(config)
+        names.add(config.name)
+        params = {"block00": {"conv1": {"kernel": jnp.ones((3, 3, 2, 2))}}}
+        create_optimizer(optax.constant_schedule(1.0), **config.optimizer).init(params)
+    assert len(names) == len(optimizers._ROWS) + len(optimizers._ENDS)

@@ -61,9 +61,7 @@ class Upscaler(Pretrained):
         scale: its integer factor.
         channels: 1 (it works on luma) or 3.
         tile: as given; None means chosen per picture.
-        overlap: as given.
-        self_ensemble: as given.
-        weights: as given.
+        overlap, self_ensemble, weights: as given.
     """
 
     def __init__(
@@ -141,8 +139,7 @@ class Upscaler(Pretrained):
     def beside_others(self) -> "Upscaler":
         """Returns the same upscaler for calls from several threads at once.
 
-        On a CPU each picture keeps to one device then: together they have every core,
-        and wait for no exchange.
+        On a CPU each picture keeps to one device then, and waits for no exchange.
         """
         other = copy.copy(self)
         other._beside_others = True
@@ -167,12 +164,7 @@ class Upscaler(Pretrained):
         return height * self.scale, width * self.scale
 
     def tile_shape(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the shape of tiles for such an LR picture: its own if it is not cut.
-
-        Args:
-            height: of the LR picture.
-            width: of the LR picture.
-        """
+        """Returns the shape of tiles for such an LR picture, which may be its own."""
         return self._tiles.shape(height, width)
 
     def __call__(
@@ -224,11 +216,8 @@ class Upscaler(Pretrained):
         Args:
             image: uint8 or uint16, `[H, W, C]` with C in 1 to 4.
             take: is given rows, a few at a time, from the top down; called again where
-                the picture is begun anew, see the class.
-            progress: as of a call.
-
-        Raises:
-            InputError, MemoryError, RuntimeError: as a call; what `take` raises.
+                the picture is begun anew, see the class. May raise what it likes.
+            progress: as of a call, which also raises the same.
         """
         check_picture(image)
         colours = 1 if image.shape[-1] < 3 else 3
@@ -242,7 +231,7 @@ class Upscaler(Pretrained):
         self._run_tiles(lr, take_rounded, progress, few_shapes=True)
 
     def run(self, lr: Float[np.ndarray, "... h w c"]) -> Float[np.ndarray, "..."]:
-        """Returns the enlarged picture as float32, neither clipped nor rounded.
+        """Returns the picture or batch enlarged: float32, neither clipped nor rounded.
 
         Args:
             lr: float `[H, W, 1]` or `[H, W, 3]` in [0, 1], or a batch of such.
