@@ -101,7 +101,7 @@ def test_tiles_at_once_are_joined_in_order():
     stretches = enlarge_in_tiles(
         image, (40, 32), 8, 2, enlarge, lambda *count: told.append(count), at_once=3
     )
-    sr = np.concatenate(list(stretches))
+    sr = np.concatenate([stretch.copy() for stretch in stretches])
     np.testing.assert_array_equal(sr, image.repeat(2, axis=0).repeat(2, axis=1))
     assert told == [(done, 9) for done in range(1, 10)]
 

@@ -26,9 +26,15 @@ AUTOMATIC_TILE_SIDE = 256
 """Most LR pixels a side of such a tile: larger ones take more memory and, on a CPU, no
 less time (`docs/performance.md`)."""
 
+HUGE_PICTURE_PIXELS = 2**26
+"""Above so many output pixels such tiles are at most `_LOW_TILE` LR pixels high: a row
+of tiles, whose result is in memory as floats, then takes half."""
+
+_LOW_TILE = 128
+
 
 class Tiles:
-    """Square tiles, of pictures too large to go through whole.
+    """Tiles, of pictures too large to go through whole.
 
     Attributes:
         tile: as given.
@@ -62,13 +68,11 @@ class Tiles:
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Returns the shape of tiles for such a picture: its own if it is not cut."""
-        tile = self.tile
-        if tile is None:
-            whole = height * width * self._scale**2 <= WHOLE_PICTURE_PIXELS
-            side = math.isqrt(AUTOMATIC_TILE_PIXELS) // self._scale
-            side = min(side, AUTOMATIC_TILE_SIDE)
-            tile = 0 if whole else max(side, self._smallest)
-        shape = (min(tile, height), min(tile, width)) if tile else (height, width)
+        if self.tile is None:
+            rows, columns = self._automatic(height * width * self._scale**2)
+        else:
+            rows = columns = self.tile
+        shape = (min(rows, height), min(columns, width)) if rows else (height, width)
         while math.prod(shape) > self._most_pixels and self._halve(shape) != shape:
             shape = self._halve(shape)
         return shape
@@ -120,6 +124,16 @@ class Tiles:
                 "%dx%d",
                 *(shape[1], shape[0], smaller[1], smaller[0]),
             )
+
+    def _automatic(self, pixels: int) -> tuple[int, int]:
+        """Returns the shape of tiles for so many output pixels; (0, 0) is none."""
+        if pixels <= WHOLE_PICTURE_PIXELS:
+            return 0, 0
+        side = min(
+            math.isqrt(AUTOMATIC_TILE_PIXELS) // self._scale, AUTOMATIC_TILE_SIDE
+        )
+        height = min(side, _LOW_TILE) if pixels > HUGE_PICTURE_PIXELS else side
+        return max(height, self._smallest), max(side, self._smallest)
 
     def _halve(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Returns tiles of half the longer side, as small as the overlap allows."""

@@ -28,6 +28,10 @@ def enlarge_in_tiles(
 ) -> Iterator[np.ndarray]:
     """Yields the enlarged picture, float32, from the top down.
 
+    What was yielded is overwritten when the next stretch is asked for: all rows of
+    tiles use one piece of memory, since what they would free, tiles that are in work
+    already would take bits of.
+
     Args:
         picture: `[H, W, C]`.
         tile: height and width of tiles, at most the picture's.
@@ -49,6 +53,8 @@ def enlarge_in_tiles(
     ]
     results = _in_order(enlarge, parts, min(at_once, len(parts)))
     done = itertools.count(1)
+    row_shape = (tile_height * scale, width * scale, channels)
+    row = np.empty(row_shape if len(lefts) > 1 else 0, np.float32)
 
     def next_tile() -> np.ndarray:
         sr = next(results)
@@ -60,7 +66,6 @@ def enlarge_in_tiles(
         if len(lefts) == 1:
             return next_tile()
         tiles = (next_tile().swapaxes(0, 1) for _ in lefts)
-        row = np.empty((tile_height * scale, width * scale, channels), np.float32)
         left = 0
         for stretch in join_tiles(tiles, lefts, scale):
             row[:, left : left + len(stretch)] = stretch.swapaxes(0, 1)
