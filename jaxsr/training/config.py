@@ -139,7 +139,9 @@ KEYS: dict[str, Key] = {
     "schedule.warmup_steps": _whole(0),
     "schedule.decay_steps": _whole(0),  # the last so many of train.steps, for "wsd"
     # ... and of jaxsr.training.optimizer.create_optimizer.
-    "optimizer.name": _text("adam", "the name of an optimiser"),
+    "optimizer.name": _text(
+        "adam", "adam, muon, sgd or package.module:function", "adam|muon|sgd|.+:.+"
+    ),
     "optimizer.b1": _at_least(0, 0.9, below=1),
     "optimizer.b2": _at_least(0, 0.999, below=1),
     "optimizer.eps": _above(0, 1e-8),
