@@ -63,6 +63,26 @@ def config_of(network: str, row: Sequence[bool], seed: int, steps: int) -> Any:
     return config
 
 
+def run(config: Any, runs: Path) -> dict[str, Any]:
+    """Trains in a folder of the config's name; returns the numbers at the end."""
+    workdir = runs / config.name
+    numbers = train(config, workdir).numbers
+    if not numbers:  # a signal
+        sys.exit(130)
+    numbers["minutes"] = read_metrics(workdir)[-1]["minutes"]
+    return numbers
+
+
+def mean_psnr(runs: Sequence[dict[str, Any]], *, digits: int) -> list[str]:
+    """Returns for each set the seeds' mean PSNR and, if several, how far apart."""
+    cells = []
+    for scores in zip(*(run["benchmarks"].values() for run in runs), strict=True):
+        psnr = [score["psnr"] for score in scores]
+        apart = f" ({max(psnr) - min(psnr):.{digits}f})" if len(psnr) > 1 else ""
+        cells.append(f"{sum(psnr) / len(psnr):.{digits}f}{apart}")
+    return cells
+
+
 def _table(network: str, results: dict[tuple[bool, ...], list[dict[str, Any]]]) -> str:
     switches = _SWITCHES[network]
     lines = [
@@ -72,11 +92,7 @@ def _table(network: str, results: dict[tuple[bool, ...], list[dict[str, Any]]]) 
     ]
     for row, runs in results.items():
         marks = [" ✓ " if part else " × " for part in row]
-        cells = []
-        for i in range(len(_SETS)):
-            psnr = [[*run["benchmarks"].values()][i]["psnr"] for run in runs]
-            mean, apart = sum(psnr) / len(psnr), max(psnr) - min(psnr)
-            cells.append(f" {mean:.2f} ({apart:.2f}) ")
+        cells = [f" {cell} " for cell in mean_psnr(runs, digits=2)]
         minutes = sum(run["minutes"] for run in runs) / len(runs)
         cells += [f" {runs[0]['parameters']:,} ", f" {minutes:.1f} "]
         lines.append(f"|{'|'.join([*marks, *cells])}|")
@@ -96,11 +112,7 @@ def main() -> None:
     for seed in map(int, options.seeds.split(",")):
         for row in _ROWS[options.network]:
             config = config_of(options.network, row, seed, options.steps)
-            workdir = options.runs / config.name
-            numbers = train(config, workdir).numbers
-            if not numbers:  # a signal
-                sys.exit(130)
-            numbers["minutes"] = read_metrics(workdir)[-1]["minutes"]
+            numbers = run(config, options.runs)
             results.setdefault(row, []).append(numbers)
             print(_table(options.network, results), flush=True)
 

@@ -19,10 +19,9 @@ from typing import Any
 # Run as a script, it finds what lies in the repository's root and is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.ablation import mean_psnr, run
 from configs.zoo import rcbam_lite
 from jaxsr.cpu import keep_freed_memory, use_every_core
-from jaxsr.training import train
-from jaxsr.training.metric_log import read_metrics
 
 _SETS = ("bsds500_test[:10]", "Set5")
 _BLOCKS = r".*conv\d+/kernel|body_end/kernel"
@@ -76,27 +75,18 @@ def config_of(name: str, changes: dict[str, Any], seed: int, steps: int) -> Any:
     return config
 
 
-def _run(config: Any, runs: Path) -> dict[str, Any]:
-    workdir = runs / config.name
-    numbers = train(config, workdir).numbers
-    if not numbers:  # a signal
-        sys.exit(130)
-    numbers["minutes"] = read_metrics(workdir)[-1]["minutes"]
-    return numbers
-
-
 def _row(name: str, seed: int, steps: int, runs: Path) -> dict[str, Any]:
     if name in _ROWS:
-        return _run(config_of(name, _ROWS[name], seed, steps), runs)
+        return run(config_of(name, _ROWS[name], seed, steps), runs)
     start = config_of("begin", {"schedule.decay_steps": 0}, seed, 3 * steps // 4)
-    _run(start, runs)
+    run(start, runs)
     last = steps // 8 if "half the steps" in name else steps // 4
     changes = {
         "train.init_from": str(runs / start.name),
         "schedule.warmup_steps": last // 10,
         "schedule.decay_steps": last - last // 10,
     }
-    return _run(config_of(name, _ENDS[name] | changes, seed, last), runs)
+    return run(config_of(name, _ENDS[name] | changes, seed, last), runs)
 
 
 def main() -> None:
@@ -117,11 +107,7 @@ def main() -> None:
             _row(name, int(seed), options.steps, options.runs)
             for seed in options.seeds.split(",")
         ]
-        cells = []
-        for i in range(len(_SETS)):
-            psnr = [[*run["benchmarks"].values()][i]["psnr"] for run in found]
-            apart = f" ({max(psnr) - min(psnr):.3f})" if len(psnr) > 1 else ""
-            cells.append(f"{sum(psnr) / len(psnr):.3f}{apart}")
+        cells = mean_psnr(found, digits=3)
         minutes = sum(numbers["minutes"] for numbers in found) / len(found)
         lines.append(f"| {name} | {' | '.join(cells)} | {minutes:.1f} |")
         print("\n".join(lines), flush=True)

@@ -61,7 +61,7 @@ def use_every_core(batch_size: int | None = None) -> int:
 
 
 def count_idle_threads() -> int:
-    """Returns how many tiles a process had best have in work at once, at least 1.
+    """Returns how many tiles or pictures had best be in work at once, at least 1.
 
     More than one on a CPU whose cores these few keep busy: as programs of one device
     they need no exchange, which the devices that share a tile's rows do.

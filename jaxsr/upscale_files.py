@@ -112,14 +112,16 @@ def upscale_files(
                 unreadable: Future[Outcome] = Future()
                 unreadable.set_result((source, _as_input_error(error, source)))
                 begun.append(unreadable)
-                continue
-            enlarged = upscaler.output_shape(*picture[0].shape[:2])
-            if at_once == 1 or math.prod(enlarged) > WHOLE_PICTURE_PIXELS:
-                while begun:
-                    yield begun.popleft().result()
-                yield write(upscaler, picture, source, target, progress)
-                continue
-            begun.append(pool.submit(write, beside_others, picture, source, target))
+            else:
+                enlarged = upscaler.output_shape(*picture[0].shape[:2])
+                if at_once == 1 or math.prod(enlarged) > WHOLE_PICTURE_PIXELS:
+                    while begun:
+                        yield begun.popleft().result()
+                    yield write(upscaler, picture, source, target, progress)
+                else:
+                    job = pool.submit(write, beside_others, picture, source, target)
+                    begun.append(job)
+            # Beside those in work one waits, so that no thread does.
             while len(begun) > at_once:
                 yield begun.popleft().result()
         while begun:

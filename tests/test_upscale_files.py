@@ -243,3 +243,20 @@ def test_upscale_files_full_disk_ends_it_in_threads(photos, tmp_path, monkeypatc
     pairs = plan_files([photos], tmp_path / "out/").pairs
     with pytest.raises(OSError, match="No space left"):
         list(upscale_files(bicubic(), pairs, at_once=2))
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_upscale_files_says_at_once_what_is_unreadable(tmp_path, at_once):
+    """And not when all that follow are through."""
+    looked_at = []
+
+    def pairs():
+        for k in range(10):
+            looked_at.append(k)
+            yield tmp_path / f"{k}.png", tmp_path / "out" / f"{k}.png"
+
+    results = upscale_files(bicubic(), pairs(), at_once=at_once)
+    source, error = next(results)
+    assert source.name == "0.png" and "found none" in str(error)
+    assert len(looked_at) == at_once + 1
+    assert len(list(results)) == 9

@@ -123,14 +123,12 @@ def enlarge(
         model = _compiled_fast(model)
     least = _LEAST_ROWS if on_cpu else _LEAST_ROWS_OF_ACCELERATORS
     count = max(min(len(variables.devices), rows // least), 1)
-    if on_cpu and not alone:
-        count = 1
-    elif model.knows_canvases:
-        rows = -(-rows // count) * count
-    elif on_cpu:
+    if on_cpu and not (alone and model.knows_canvases):
         # XLA:CPU runs AMMS's branches in another order on each device: both wait for
         # the other's exchange until it aborts the process (427x240 pixels x3).
         count = 1
+    elif model.knows_canvases:
+        rows = -(-rows // count) * count
     else:
         count = max(d for d in range(1, count + 1) if rows % d == 0)
     on_canvas = (rows, columns) != (height, width)
