@@ -115,10 +115,10 @@ def _training(entries: list[zoo.Entry]) -> str:
         cells = [
             f"[{card}](models/{card}.md)",
             f"`{of['data']}`, {of['images']}",
-            f"{of['steps']:,}",
-            f"{of['minutes']:.1f}",
+            f"{zoo.total_of(of, 'steps'):,}",
+            f"{zoo.total_of(of, 'minutes'):.1f}",
             describe_hardware(of["hardware"]),
-            f"`{of['command']}`",
+            f"`{of['command']}`" + (", last of several" if "before" in of else ""),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

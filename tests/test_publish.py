@@ -45,7 +45,7 @@ def run(photos, tmp_path_factory) -> Path:
     return workdir
 
 
-def _train(workdir, photos, steps, family=rcbam):
+def _train(workdir, photos, steps, family=rcbam, further=None):
     config = family.get_config("x2,cpu")
     config.model.features, config.model.depth = 4, 1
     config.data.train = photos
@@ -55,7 +55,11 @@ def _train(workdir, photos, steps, family=rcbam):
     config.train.max_minutes = None
     config.train.log_every = 1
     config.train.steps = steps
-    train(config, workdir, command="python train.py --workdir=/at/home --config=a")
+    command = "python train.py --workdir=/at/home --config=a"
+    if further:
+        config.train.init_from = further
+        command += " --config.train.init_from=rcbam_x2"
+    train(config, workdir, command=command)
 
 
 @pytest.fixture
@@ -128,6 +132,27 @@ def test_publish_a_run_of_an_older_train(run, checkout, photos):
         "python train.py --config=a",
         2,
     )
+
+
+def test_weights_trained_further_tell_all_their_runs(run, checkout, photos, tmp_path):
+    publish(run, root=checkout, benchmarks=[photos])
+    further = tmp_path / "further"
+    _train(further, photos, 3, further=str(run))
+    # As if it had been given the name, which here is not a published one.
+    config = json.loads((further / "config.json").read_text())
+    config["train"]["init_from"] = "rcbam_x2"
+    (further / "config.json").write_text(json.dumps(config))
+    entry = publish(further, root=checkout, benchmarks=[photos])
+    (before,) = entry["training"]["before"]
+    assert (before["steps"], before["init_from"]) == (2, None)
+    assert zoo.total_of(entry["training"], "steps") == 5
+    card = model_card(entry)
+    assert "| started from | random, then each run from the one before it |" in card
+    assert "| steps | 2 + 3 |" in card
+    assert (
+        "python train.py --config=a --workdir=runs/rcbam_x2_1\n"
+        "python train.py --config=a --config.train.init_from=runs/rcbam_x2_1\n"
+    ) in card
 
 
 def test_publish_float32_keeps_every_bit(run, checkout, photos):

@@ -1,5 +1,6 @@
 """The zoo's training: a plan, a budget of hours, going on, publishing."""
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ import pytest
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 from jaxsr.loading import load_weights
-from jaxsr.weights.zoo import read_manifest
+from jaxsr.weights.zoo import FOLDER, read_manifest
 from tools import train_zoo
 
 _ROOT = Path(__file__).parents[1]
@@ -32,6 +33,9 @@ _TINY = {
     "train.log_every": 1,
     "train.eval_every": 0,
 }
+
+
+_FROM_ITSELF = "--config.train.init_from=srcnn_x2"
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,33 @@ def test_plan_says_what_is_missing(tmp_path, capsys):
     hours = [float(line[-1]) for line in lines]
     assert hours[0] > hours[1] > 0
     assert abs(hours[-1] - sum(hours[:-1])) < 0.05 * len(hours)
+
+
+def test_what_is_published_can_be_trained_further(tmp_path):
+    def published(*overrides: str) -> float | None:
+        (recipe,) = train_zoo.open_recipes(["srcnn:x2"], overrides, tmp_path, FOLDER)
+        return recipe.published
+
+    assert published()
+    assert published("--config.train.steps=1")
+    assert not published("--config.train.steps=1000000")
+    assert not published("--config.train.steps=1", _FROM_ITSELF)
+
+
+def test_weights_trained_further_are_published_then(tmp_path):
+    (entry,) = [e for e in read_manifest() if e["file"] == "srcnn_x2.safetensors"]
+    first = entry["training"]
+    run = {key: first[key] for key in ("command", "steps", "minutes", "hardware")}
+    entry["training"] = first | {"before": [run], "init_from": "srcnn_x2", "steps": 5}
+    (tmp_path / "manifest.json").write_text(json.dumps([entry]))
+
+    def published(*overrides: str) -> float | None:
+        (recipe,) = train_zoo.open_recipes(["srcnn:x2"], overrides, tmp_path, tmp_path)
+        return recipe.published
+
+    assert published()
+    assert published(_FROM_ITSELF, "--config.train.steps=5")
+    assert not published(_FROM_ITSELF, "--config.train.steps=6")
 
 
 def test_unknown_recipe_names_what_there_is(tmp_path):

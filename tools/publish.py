@@ -131,10 +131,13 @@ def publish(
                 "publish in float32"
             )
     bicubic = _rounded(measure("bicubic", {}))
-    name = name_of({"network": network, "training": training})
+    name = f"{name_of({'network': network, 'training': training})}_x{scale}"
+    replaced = [e for e in _entries(folder) if f"{name_of(e)}_x{e['scale']}" == name]
     if not allow_worse:
-        _check_better(f"{name}_x{scale}", scores, bicubic, _entries(folder))
-    file = f"{name.replace(':', '.')}_x{scale}.safetensors"
+        _check_better(name, scores, bicubic, replaced)
+    if replaced and training["init_from"] == name:
+        training["before"] = _runs_of(replaced[0]["training"])
+    file = f"{name}.safetensors"
     entry = {
         "network": network,
         "scale": scale,
@@ -175,14 +178,13 @@ def _check_better(
     name: str,
     scores: Mapping[str, Mapping[str, float]],
     bicubic: Mapping[str, Mapping[str, float]],
-    entries: Sequence[Entry],
+    replaced: Sequence[Entry],
 ) -> None:
     first = next(iter(scores))
     rivals = {"bicubic": bicubic} | {
         f"the published {name}": entry["benchmarks"]
-        for entry in entries
-        if f"{name_of(entry)}_x{entry['scale']}" == name
-        and first in entry["benchmarks"]
+        for entry in replaced
+        if first in entry["benchmarks"]
     }
     for rival, their in rivals.items():
         if not scores[first]["psnr"] > their[first]["psnr"]:
@@ -191,6 +193,13 @@ def _check_better(
                 f"than {their[first]['psnr']:.3f} dB, which {rival} has; publish it "
                 "all the same with --allow_worse"
             )
+
+
+def _runs_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns what is kept of published weights from which the next run started."""
+    keys = ("command", "init_from", "steps", "minutes", "hardware")
+    own = {key: training[key] for key in keys}
+    return [*training.get("before", []), own]
 
 
 def _training_record(

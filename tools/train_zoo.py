@@ -3,6 +3,7 @@
     python tools/train_zoo.py --plan                 # what is done and what is missing
     python tools/train_zoo.py --hours=8              # the next ones; again to go on
     python tools/train_zoo.py --hours=8 rcbam:x2 vdsr:x2
+    python tools/train_zoo.py vdsr:x2 --config.train.init_from=vdsr_x2   # and further
 
 Each is `python train.py --config=configs/zoo/NETWORK.py:SCALE`. One that ends is
 published (tools/publish.py); when the time is up, or on Ctrl-C or SIGTERM, the run in
@@ -37,7 +38,7 @@ from jaxsr.training.config_input import load_config, override_all
 from jaxsr.training.metric_log import read_metrics
 from jaxsr.training.network import create_training_model
 from jaxsr.training.progress import messages
-from jaxsr.weights.zoo import read_manifest
+from jaxsr.weights.zoo import Entry, name_of, read_manifest, total_of
 from tools.publish import ROOT, publish
 
 RECIPES = tuple(
@@ -128,13 +129,22 @@ def open_recipes(
         published = [
             entry["benchmarks"]["Set5"]["psnr"]
             for entry in entries
-            if (entry["network"], entry["scale"])
-            == (config.model.name, config.model.scale)
-            and entry["training"]["config"] == config.name
-            and entry["training"]["steps"] >= config.train.steps
+            if _did(entry, config)
         ]
         recipes.append(Recipe(name, config, runs / config.name, *published or [None]))
     return recipes
+
+
+def _did(entry: Entry, config: Config) -> bool:
+    """Whether published weights come from a config; its steps may be several runs'."""
+    training = entry["training"]
+    if training["config"] != config.name:
+        return False
+    if config.train.init_from == f"{name_of(entry)}_x{entry['scale']}":
+        # Published weights that are to be trained further.
+        prolonged = training["init_from"] == config.train.init_from
+        return prolonged and training["steps"] >= config.train.steps
+    return total_of(training, "steps") >= config.train.steps
 
 
 def plan(recipes: Sequence[Recipe]) -> str:

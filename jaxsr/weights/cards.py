@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxsr.protocols import get_protocol
-from jaxsr.weights.zoo import degradation_of, name_of
+from jaxsr.weights.zoo import degradation_of, name_of, total_of
 
 _MOST_ROWS = 10
 
@@ -47,14 +47,14 @@ python evaluate.py --model={name} --scale={scale} --benchmarks={sets}
 | patches | {patch_size}x{patch_size} LR pixels, {batch_size} in a batch |
 | loss | {loss} |
 | started from | {start} |
-| steps | {steps:,} |
-| time | {minutes:,.1f} minutes, evaluations on the way included |
+| steps | {steps} |
+| time | {time} minutes, evaluations on the way included |
 | hardware | {hardware} |
 | versions | {versions} |
 
 <!-- not run: trains for {minutes:.0f} minutes -->
 ```bash
-{command}
+{commands}
 ```
 {curve}
 ## Limits
@@ -91,8 +91,9 @@ def card_name(entry: Mapping[str, Any]) -> str:
 
 def model_card(entry: Mapping[str, Any]) -> str:
     """Returns the card, Markdown, of an entry as in `jaxsr.weights.zoo`."""
-    training = entry["training"]
-    cost = entry["precision_cost"]
+    training, cost = entry["training"], entry["precision_cost"]
+    runs = [*training.get("before", []), training]
+    name = f"{name_of(entry)}_x{entry['scale']}"
     return _CARD.format(
         **{key: entry[key] for key in ("scale", "parameters", "licence")},
         name=name_of(entry),
@@ -103,7 +104,10 @@ def model_card(entry: Mapping[str, Any]) -> str:
             key: training[key]
             for key in ("data", "images", "patch_size", "batch_size", "loss")
         },
-        **{key: training[key] for key in ("steps", "minutes", "command")},
+        steps=" + ".join(f"{run['steps']:,}" for run in runs),
+        time=" + ".join(f"{run['minutes']:,.1f}" for run in runs),
+        minutes=total_of(training, "minutes"),
+        commands=_commands(runs, name),
         title=f"{name_of(entry)} x{entry['scale']}",
         fields=", ".join(
             f"{name} {value}"
@@ -117,11 +121,32 @@ def model_card(entry: Mapping[str, Any]) -> str:
         rules=get_protocol(entry["protocol"]).description,
         table=_scores({"bicubic": entry["bicubic"], "this file": entry["benchmarks"]}),
         sets=",".join(entry["benchmarks"]),
-        start=f"`{training['init_from']}`" if training["init_from"] else "random",
-        hardware=describe_hardware(training["hardware"]),
+        start=_start(runs),
+        hardware=", ".join(
+            dict.fromkeys(describe_hardware(run["hardware"]) for run in runs)
+        ),
         versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),
         curve=_curve(training),
     )
+
+
+def _start(runs: Sequence[Mapping[str, Any]]) -> str:
+    first = f"`{runs[0]['init_from']}`" if runs[0]["init_from"] else "random"
+    return first + (", then each run from the one before it" if runs[1:] else "")
+
+
+def _commands(runs: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Returns the commands of all runs, each starting from the one before it."""
+    lines = []
+    for number, run in enumerate(runs, 1):
+        command = run["command"]
+        if number > 1:
+            start = f"runs/{name}_{number - 1}"
+            command = command.replace(f"init_from={name}", f"init_from={start}")
+        if number < len(runs):
+            command += f" --workdir=runs/{name}_{number}"
+        lines.append(command)
+    return "\n".join(lines)
 
 
 def describe_hardware(hardware: Mapping[str, Any]) -> str:

@@ -22,10 +22,12 @@ the model cards; nobody edits it. An entry:
 `precision` is the type of the numbers in the file, `precision_cost` what it costs on
 the worst of the benchmarks, in dB. `url` is null for files that come with jaxsr, else
 where they are fetched from. `minutes` are of wall time, evaluations included. `curve`
-is step, minutes and PSNR in dB on the set `curve_of`, on the way. `images` are those of
-the first benchmark. `bicubic` is bicubic interpolation under the same protocol. Weights
-for other LR images than bicubic ones say so in their name, `rcbam_lite_photo`; older
-entries have no `degradation`.
+is step, minutes and PSNR in dB on the set `curve_of`, on the way. A run that started
+from the weights that it replaced has `before`: `command`, `init_from`, `steps`,
+`minutes` and `hardware` of each run before it, the first one first.
+`images` are those of the first benchmark. `bicubic` is bicubic interpolation under the
+same protocol. Weights for other LR images than bicubic ones say so in their name,
+`rcbam_lite_photo`; older entries have no `degradation`.
 """
 
 import hashlib
@@ -56,6 +58,11 @@ def name_of(entry: Mapping[str, Any]) -> str:
     """Returns the name of published weights: the network's, "rcbam_lite_photo"."""
     degradation = degradation_of(entry)
     return entry["network"] + ("" if degradation == "bicubic" else f"_{degradation}")
+
+
+def total_of(training: Mapping[str, Any], what: str) -> float:
+    """Returns "steps" or "minutes" of an entry's training and of the runs before it."""
+    return sum(run[what] for run in (*training.get("before", ()), training))
 
 
 def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
