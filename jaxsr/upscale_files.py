@@ -2,10 +2,7 @@
 
 import contextlib
 import errno
-import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +18,8 @@ from jaxsr.imaging import (
     write_rows,
 )
 from jaxsr.imaging.files import MAX_MEGAPIXELS
-from jaxsr.inference.tiles import WHOLE_PICTURE_PIXELS
+from jaxsr.in_order import map_in_order
+from jaxsr.inference.tiles import fits_beside_others
 
 # These go wrong for every picture that follows.
 _ENDS_THE_RUN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -29,6 +27,9 @@ _ENDS_THE_RUN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 Outcome = tuple[Path, InputError | None]
 """A picture that was read, and what was wrong with it."""
+
+# What is read, what is written, and the picture or why there is none.
+_Job = tuple[Path, Path, tuple[np.ndarray, Metadata] | InputError]
 
 
 class Enlarger(Protocol):
@@ -78,57 +79,41 @@ def upscale_files(
             of how many.
     """
 
-    def write(
-        enlarger: Enlarger,
-        picture: tuple[np.ndarray, Metadata],
-        source: Path,
-        target: Path,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Outcome:
+    beside_others = upscaler.beside_others() if at_once > 1 else upscaler
+
+    def read(pair: tuple[Path, Path]) -> _Job:
+        source, target = pair
+        try:
+            return source, target, read_picture(source, max_megapixels=max_megapixels)
+        except (InputError, OSError) as error:
+            return source, target, _as_input_error(error, source)
+
+    def is_large(job: _Job) -> bool:
+        if isinstance(job[2], InputError):
+            return False
+        return not fits_beside_others(*upscaler.output_shape(*job[2][0].shape[:2]))
+
+    def write(job: _Job) -> Outcome:
+        source, target, picture = job
+        if isinstance(picture, InputError):
+            return source, picture
         image, metadata = picture
-        kept = None if strip else metadata
+        is_alone = at_once == 1 or is_large(job)
         try:
             enlarge_into(
                 target,
-                enlarger,
+                upscaler if is_alone else beside_others,
                 image,
                 source,
-                kept,
+                None if strip else metadata,
                 quality=quality,
-                progress=progress,
+                progress=progress if is_alone else None,
             )
         except (InputError, OSError) as error:
             return source, _as_input_error(error, target)
         return source, None
 
-    beside_others = upscaler.beside_others() if at_once > 1 else upscaler
-    begun: deque[Future[Outcome]] = deque()
-    pool = ThreadPoolExecutor(at_once)
-    try:
-        for source, target in pairs:
-            try:
-                picture = read_picture(source, max_megapixels=max_megapixels)
-            except (InputError, OSError) as error:
-                unreadable: Future[Outcome] = Future()
-                unreadable.set_result((source, _as_input_error(error, source)))
-                begun.append(unreadable)
-            else:
-                enlarged = upscaler.output_shape(*picture[0].shape[:2])
-                if at_once == 1 or math.prod(enlarged) > WHOLE_PICTURE_PIXELS:
-                    while begun:
-                        yield begun.popleft().result()
-                    yield write(upscaler, picture, source, target, progress)
-                else:
-                    job = pool.submit(write, beside_others, picture, source, target)
-                    begun.append(job)
-            # Beside those in work one waits, so that no thread does.
-            while len(begun) > at_once:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
-    finally:
-        # What is in work ends, what waits does not begin.
-        pool.shutdown(cancel_futures=True)
+    yield from map_in_order(write, map(read, pairs), at_once, alone=is_large)
 
 
 def _as_input_error(error: InputError | OSError, file: Path) -> InputError:

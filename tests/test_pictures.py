@@ -1,14 +1,17 @@
 """Upscaler takes pictures as people have them, and gives back what it got."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+import jaxsr
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, write_image
-from jaxsr.inference import Upscaler
+from jaxsr.inference import Upscaler, pictures
 from jaxsr.models import create
 
 
@@ -42,6 +45,41 @@ def test_list_and_path_and_jax_array(bicubic, tmp_path):
     for sr in (path, text, device):
         np.testing.assert_array_equal(sr, expected)
     assert gray.shape == (12, 10)
+
+
+def test_small_pictures_of_a_list_go_side_by_side(monkeypatch, tmp_path):
+    monkeypatch.setattr(pictures, "count_idle_threads", lambda: 2)
+    monkeypatch.setattr(pictures, "fits_beside_others", lambda h, w: h * w < 1000)
+    write_image(tmp_path / "a.png", photo(6, 5, 3))
+    together, in_work = threading.Barrier(2, timeout=60), []
+
+    def enlarge(image, *, beside_others):
+        in_work.append(image.shape)
+        if beside_others:
+            together.wait()  # goes on where two are in work
+        else:
+            assert in_work == [image.shape], "alone"
+        in_work.remove(image.shape)
+        return image * 2
+
+    large, small = photo(40, 40, 3), [photo(6, 7, 3), tmp_path / "a.png"]
+    mixed = [*small, large, photo(5, 5), Image.fromarray(photo(5, 6)), small]
+    done = pictures.apply_to(mixed, enlarge, lambda h, w: (h, w))
+    np.testing.assert_array_equal(done[0], small[0] * 2)
+    np.testing.assert_array_equal(done[1], photo(6, 5, 3) * 2)
+    np.testing.assert_array_equal(done[2], large * 2)
+    assert isinstance(done[4], Image.Image) and done[4].size == (6, 5)
+    assert [sr.shape for sr in done[5]] == [(6, 7, 3), (6, 5, 3)]
+    batch = pictures.apply_to(photo(2, 5, 5, 3), enlarge, lambda h, w: (h, w))
+    np.testing.assert_array_equal(batch, photo(2, 5, 5, 3) * 2)
+
+
+def test_list_is_what_its_pictures_are_alone():
+    upscale = jaxsr.load("rcbam_lite", scale=2)
+    images = [photo(30 + side, 40, 3) for side in range(4)]
+    for one, of_list in zip(images, upscale(images), strict=True):
+        # Sums may be in another order.
+        assert np.abs(upscale(one).astype(int) - of_list).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from jaxsr.data.source import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y
+from jaxsr.in_order import map_in_order
 
 _log = logging.getLogger(__name__)
 
@@ -91,24 +91,21 @@ def read_pairs(
     def read(index: int) -> Pair:
         return read_pair(source, index, scale=scale, channels=channels)
 
-    with bar, ThreadPoolExecutor(threads) as executor:
-        # By the handful, so that images which are not kept do not pile up.
-        for start in range(0, count, threads):
-            handful = range(start, min(start + threads, count))
-            for index, pair in zip(handful, executor.map(read, handful), strict=True):
-                bar.update()
-                if min(pair.lr.shape[:2]) >= patch_size:
-                    yield index, pair
-                elif skip_small:
-                    left_out += 1
-                else:
-                    height, width, _ = pair.hr.shape
-                    side = scale * patch_size
-                    raise InputError(
-                        f"{source.name}: image {source.image_name(index)} is "
-                        f"{width}x{height}, smaller than a patch of {side}x{side} "
-                        f"(patch_size {patch_size} at x{scale})"
-                    )
+    with bar:
+        for index, pair in enumerate(map_in_order(read, range(count), threads)):
+            bar.update()
+            if min(pair.lr.shape[:2]) >= patch_size:
+                yield index, pair
+            elif skip_small:
+                left_out += 1
+            else:
+                height, width, _ = pair.hr.shape
+                side = scale * patch_size
+                raise InputError(
+                    f"{source.name}: image {source.image_name(index)} is "
+                    f"{width}x{height}, smaller than a patch of {side}x{side} "
+                    f"(patch_size {patch_size} at x{scale})"
+                )
     if left_out == count:
         raise InputError(
             f"{source.name}: none of its {count} images is as large as a patch "

@@ -108,15 +108,16 @@ class Cascade:
         `progress` is told of the tiles of one stage after the other.
         """
 
-        def enlarge(image: np.ndarray) -> np.ndarray:
+        def enlarge(image: np.ndarray, *, beside_others: bool) -> np.ndarray:
             size = self.output_shape(*image.shape[:2])
-            for upscaler in self.upscalers:
+            stages = self.beside_others() if beside_others else self
+            for upscaler in stages.upscalers:
                 image = upscaler(image, progress=progress)
             if image.shape[:2] == size:
                 return image
             return imresize(image, output_size=size)
 
-        return apply_to(picture, enlarge)
+        return apply_to(picture, enlarge, self.output_shape)
 
     def enlarge_rows(
         self,

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
-from jaxsr.inference.pictures import apply_to
+from jaxsr.inference.pictures import open_picture
 from jaxsr.models import name_of
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def compare(upscaler: "Upscaler", photo: Any, crop: int | None) -> "Figure":
         ) from None
 
     scale = upscaler.scale
-    if isinstance(photo, list | tuple):
-        raise InputError(f"compare: expected one picture, got {len(photo)}")
-    lr = np.asarray(apply_to(photo, np.asarray))
+    lr, _ = open_picture(photo)
+    if isinstance(lr, list):
+        raise InputError(f"compare: expected one picture, got {len(lr)}")
     if lr.ndim not in (2, 3):
         raise InputError(f"compare: expected one picture, got shape {list(lr.shape)}")
     ours = upscaler(lr)

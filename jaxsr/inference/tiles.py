@@ -33,6 +33,14 @@ of tiles, whose result is in memory as floats, then takes half."""
 _LOW_TILE = 128
 
 
+def fits_beside_others(height: int, width: int) -> bool:
+    """Whether a result of so many pixels is small enough to be one of several in work.
+
+    Larger ones take much memory, and keep all cores busy by tiles of their own.
+    """
+    return height * width <= WHOLE_PICTURE_PIXELS
+
+
 class Tiles:
     """Tiles, of pictures too large to go through whole.
 

@@ -6,14 +6,11 @@ middle half fades from one into the other.
 
 import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 
-_Item = TypeVar("_Item")
+from jaxsr.in_order import map_in_order
 
 
 def enlarge_in_tiles(
@@ -51,7 +48,7 @@ def enlarge_in_tiles(
         for top in tops
         for left in lefts
     ]
-    results = _in_order(enlarge, parts, min(at_once, len(parts)))
+    results = map_in_order(enlarge, parts, min(at_once, len(parts)))
     done = itertools.count(1)
     row_shape = (tile_height * scale, width * scale, channels)
     row = np.empty(row_shape if len(lefts) > 1 else 0, np.float32)
@@ -73,23 +70,6 @@ def enlarge_in_tiles(
         return row
 
     return join_tiles((next_row() for _ in tops), tops, scale)
-
-
-def _in_order(
-    function: Callable[[_Item], np.ndarray], items: Iterable[_Item], at_once: int
-) -> Iterator[np.ndarray]:
-    """Yields what `function` returns for each item, at most one more than in work."""
-    if at_once == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(at_once) as pool:
-        begun: deque[Future[np.ndarray]] = deque()
-        for item in items:
-            begun.append(pool.submit(function, item))
-            if len(begun) > at_once:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
 
 
 def tile_starts(size: int, tile: int, overlap: int) -> list[int]:

@@ -43,16 +43,15 @@ class Upscaler(Pretrained):
     attention, covariance pooling) see one tile instead of the picture, so there the
     result differs a little everywhere, and the fade hides where tiles meet.
 
-    Where the memory does not suffice for a picture or tile, the picture is begun anew
-    with tiles of half the side, down to twice the overlap, and a line is logged; later
-    pictures begin with what sufficed. `tile=0` forbids that.
+    Where the memory does not suffice, the picture is begun anew with tiles of half the
+    side, down to twice the overlap, and a line is logged; later pictures begin with
+    what sufficed. `tile=0` forbids that.
 
     Each new shape of picture or tile is compiled once per network, at 1 to 3 s, and the
-    programs used last are kept. The parameters are arguments of the compiled function:
-    another `Upscaler` of an equal network with other parameters, as during training,
-    compiles nothing. A uint8 or uint16 picture is put on a canvas of few shapes, so
-    that a folder of photos compiles a handful of programs, where the network's layers
-    know of canvases (all but those of AMMS, SAN and SCN do).
+    programs used last are kept. Another `Upscaler` of an equal network with other
+    parameters, as during training, compiles nothing. Where the network's layers know
+    of canvases (all but those of AMMS, SAN and SCN do) a uint8 or uint16 picture is put
+    on one of few shapes, so that a folder of photos compiles a handful of programs.
 
     Attributes:
         model: the network.
@@ -99,8 +98,7 @@ class Upscaler(Pretrained):
         self.self_ensemble = self_ensemble
         self.weights = weights
         devices = jax.local_devices() if device is None else [device]
-        # Through the host: parameters of a training run may be spread over devices,
-        # each of which would otherwise repeat the whole work.
+        # Those of a training run may be spread over devices, which would all repeat it.
         self.variables = jax.device_get(dict(variables))
         check_finite(self.variables)
         self._placed = PlacedVariables(self.variables, devices)
@@ -181,11 +179,12 @@ class Upscaler(Pretrained):
             picture: uint8 or uint16, `[H, W]` or `[H, W, C]` with C in 1 to 4, as an
                 array of NumPy or JAX (gives an array of that library); a batch
                 `[N, H, W, C]` (gives a batch); a PIL image (gives a PIL image); a path
-                (gives an array of NumPy); a list of any of these (gives a list). Alpha
-                (the last of 2 or 4 channels) is enlarged by bicubic interpolation;
-                colours of pixels that it hides give way to those of their neighbours.
+                (gives an array of NumPy); a list of any of these (gives a list). Small
+                pictures of a batch or list share the cores. Alpha, the last of 2 or 4
+                channels, is enlarged by bicubic interpolation; colours that it hides
+                give way to those of their neighbours.
             progress: told after each tile how many are done, and of how many; for each
-                picture anew.
+                picture anew, of several from threads.
 
         Raises:
             InputError: another kind, type or shape, no pixels, or a file that cannot be
@@ -193,16 +192,17 @@ class Upscaler(Pretrained):
             MemoryError, RuntimeError: not even small tiles find memory.
         """
 
-        def upscale(image: UInt[np.ndarray, "..."]) -> UInt[np.ndarray, "..."]:
+        def upscale(image: np.ndarray, *, beside_others: bool) -> np.ndarray:
             if image.ndim == 2:
-                return upscale(image[..., None])[..., 0]
+                return upscale(image[..., None], beside_others=beside_others)[..., 0]
             check_picture(image)
             shape = (*self.output_shape(*image.shape[:2]), *image.shape[2:])
             sr = np.empty(shape, image.dtype)
-            self.enlarge_rows(image, partial(join_rows, sr), progress=progress)
+            one = self.beside_others() if beside_others else self
+            one.enlarge_rows(image, partial(join_rows, sr), progress=progress)
             return sr
 
-        return apply_to(picture, upscale)
+        return apply_to(picture, upscale, self.output_shape)
 
     def enlarge_rows(
         self,
@@ -250,8 +250,8 @@ class Upscaler(Pretrained):
             )
         if lr.ndim == 4:
             return np.stack([self.run(one) for one in lr])
-        height, width, channels = lr.shape
-        sr = np.empty((*self.output_shape(height, width), channels), np.float32)
+        shape = (*self.output_shape(*lr.shape[:2]), lr.shape[2])
+        sr = np.empty(shape, np.float32)
         self._run_tiles(lr, partial(join_rows, sr), few_shapes=False)
         return sr
 

@@ -3,7 +3,6 @@
 import itertools
 import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxsr.data import Source
 from jaxsr.data.benchmarks import is_unusual
 from jaxsr.errors import InputError, named
 from jaxsr.imaging import imresize, write_image
+from jaxsr.in_order import map_in_order
 from jaxsr.inference import Device, Upscaler
 from jaxsr.models.bicubic import Bicubic
 from jaxsr.models.variables import check_finite, weights_hash
@@ -133,16 +133,13 @@ def _share_out(
     threads = max(count_cores(), jax.local_device_count())
     mine: list[dict[str, Any]] = []
     try:
-        with (
-            ThreadPoolExecutor(threads) as pool,
-            tqdm(
-                total=len(share),
-                unit="image",
-                leave=False,
-                disable=None if progress and processes.is_first() else True,
-            ) as bar,
-        ):
-            for done in pool.map(score, share):
+        with tqdm(
+            total=len(share),
+            unit="image",
+            leave=False,
+            disable=None if progress and processes.is_first() else True,
+        ) as bar:
+            for done in map_in_order(score, share, threads):
                 mine.append(done)
                 bar.update()
     except InputError as error:
