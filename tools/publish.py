@@ -28,7 +28,7 @@ from jaxsr.training.progress import messages
 from jaxsr.training.saved_run import load_run
 from jaxsr.weights import Weights
 from jaxsr.weights.cards import card_name, list_entries, model_card
-from jaxsr.weights.zoo import Entry, name_of, read_manifest, sha256
+from jaxsr.weights.zoo import Entry, full_name_of, name_of, read_manifest, sha256
 
 ROOT = Path(__file__).parents[1]
 """The checkout, where the manifest and the cards lie."""
@@ -131,8 +131,8 @@ def publish(
                 "publish in float32"
             )
     bicubic = _rounded(measure("bicubic", {}))
-    name = f"{name_of({'network': network, 'training': training})}_x{scale}"
-    replaced = [e for e in _entries(folder) if f"{name_of(e)}_x{e['scale']}" == name]
+    name = full_name_of({"network": network, "scale": scale, "training": training})
+    replaced = [e for e in _entries(folder) if full_name_of(e) == name]
     if not allow_worse:
         _check_better(name, scores, bicubic, replaced)
     if replaced and training["init_from"] == name:

@@ -38,7 +38,7 @@ from jaxsr.training.config_input import load_config, override_all
 from jaxsr.training.metric_log import read_metrics
 from jaxsr.training.network import create_training_model
 from jaxsr.training.progress import messages
-from jaxsr.weights.zoo import Entry, name_of, read_manifest, total_of
+from jaxsr.weights.zoo import Entry, full_name_of, read_manifest, total_of
 from tools.publish import ROOT, publish
 
 RECIPES = tuple(
@@ -140,7 +140,7 @@ def _did(entry: Entry, config: Config) -> bool:
     training = entry["training"]
     if training["config"] != config.name:
         return False
-    if config.train.init_from == f"{name_of(entry)}_x{entry['scale']}":
+    if config.train.init_from == full_name_of(entry):
         # Published weights that are to be trained further.
         prolonged = training["init_from"] == config.train.init_from
         return prolonged and training["steps"] >= config.train.steps

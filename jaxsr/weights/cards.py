@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxsr.protocols import get_protocol
-from jaxsr.weights.zoo import degradation_of, name_of, total_of
+from jaxsr.weights.zoo import degradation_of, full_name_of, name_of, total_of
 
 _MOST_ROWS = 10
 
@@ -86,14 +86,14 @@ It learned to undo a little blur, little noise and JPEG from quality 30 on. On c
 
 def card_name(entry: Mapping[str, Any]) -> str:
     """Returns the file name of an entry's card."""
-    return f"{name_of(entry)}_x{entry['scale']}.md"
+    return f"{full_name_of(entry)}.md"
 
 
 def model_card(entry: Mapping[str, Any]) -> str:
     """Returns the card, Markdown, of an entry as in `jaxsr.weights.zoo`."""
     training, cost = entry["training"], entry["precision_cost"]
     runs = [*training.get("before", []), training]
-    name = f"{name_of(entry)}_x{entry['scale']}"
+    name = full_name_of(entry)
     return _CARD.format(
         **{key: entry[key] for key in ("scale", "parameters", "licence")},
         name=name_of(entry),

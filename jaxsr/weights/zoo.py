@@ -60,6 +60,11 @@ def name_of(entry: Mapping[str, Any]) -> str:
     return entry["network"] + ("" if degradation == "bicubic" else f"_{degradation}")
 
 
+def full_name_of(entry: Mapping[str, Any]) -> str:
+    """Returns the name with the scale, as `jaxsr.load` takes it: "vdsr_x2"."""
+    return f"{name_of(entry)}_x{entry['scale']}"
+
+
 def total_of(training: Mapping[str, Any], what: str) -> float:
     """Returns "steps" or "minutes" of an entry's training and of the runs before it."""
     return sum(run[what] for run in (*training.get("before", ()), training))
