@@ -137,7 +137,8 @@ def publish(
         _check_better(name, scores, bicubic, replaced)
     if replaced and training["init_from"] == name:
         training["before"] = _runs_of(replaced[0]["training"])
-    file = f"{name}.safetensors"
+    # A network of another package has a colon, which not every file system takes.
+    file = f"{name.replace(':', '.')}.safetensors"
     entry = {
         "network": network,
         "scale": scale,

@@ -85,8 +85,8 @@ It learned to undo a little blur, little noise and JPEG from quality 30 on. On c
 
 
 def card_name(entry: Mapping[str, Any]) -> str:
-    """Returns the file name of an entry's card."""
-    return f"{full_name_of(entry)}.md"
+    """Returns the file name of an entry's card: that of its weights, as Markdown."""
+    return entry["file"].removesuffix(".safetensors") + ".md"
 
 
 def model_card(entry: Mapping[str, Any]) -> str:
