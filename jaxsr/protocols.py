@@ -21,6 +21,8 @@ in [0, 1].
 One channel is gray, the same picture as three equal channels. The HR decides how gray
 is compared, as in the authors' MATLAB code: an HR of one channel as it is, in 0..255,
 one of three channels by its luma, in 16..235; the SR is brought to the HR's kind.
+A luma network gets a gray picture as the luma of three equal channels, under "classic"
+as it is, again as the authors' code.
 Luma of a colour picture, a luma network's output, is no gray picture: whoever has it
 says so (`score(..., luma=True)`).
 """

@@ -166,6 +166,17 @@ def test_run_colour_network_on_gray():
     np.testing.assert_allclose(upscaler.run(gray), expected, atol=1e-6)
 
 
+def test_luma_network_sees_a_gray_picture_as_three_equal_channels():
+    upscaler, gray = tiny(channels=1), picture(10, 11, 1)
+    sr, colour = upscaler(gray), upscaler(gray.repeat(3, axis=-1))
+    np.testing.assert_allclose(sr.repeat(3, axis=-1), colour, atol=1)
+    floats = np.float32(gray / 255)
+    exact = upscaler.run(floats, gray=True).clip(0, 1)
+    np.testing.assert_allclose(exact, sr / 255, atol=0.51 / 255)
+    # By itself one channel of floats is luma.
+    assert not np.allclose(upscaler.run(floats).clip(0, 1), exact, atol=0.01)
+
+
 @pytest.mark.parametrize("scale", [2, 3])
 @pytest.mark.parametrize("height, width", [(61, 47), (16, 90), (20, 17), (5, 100)])
 def test_run_tiled_equals_whole(scale, height, width):
@@ -348,7 +359,7 @@ def test_call_many_sizes_compiles_few_programs(monkeypatch):
         image = rng.integers(0, 256, (40 + k, 50 + 7 * k % 131, 1), np.uint8)
         sr = upscaler(image)
         if k % 40 == 0:
-            whole = upscaler.run(image / np.float32(255))
+            whole = upscaler.run(image / np.float32(255), gray=True)
             difference = np.clip(whole, 0, 1) * 255 - sr
             assert np.abs(difference).max() < 0.501
             compiled.pop()
@@ -450,9 +461,8 @@ def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
     one_device = espcn(device=jax.devices()[0])
     given = one_device(image)
     lr = image / np.float32(255)
-    np.testing.assert_allclose(
-        given, np.clip(one_device.run(lr), 0, 1) * 255, atol=0.51
-    )
+    whole = one_device.run(lr, gray=True)
+    np.testing.assert_allclose(given, np.clip(whole, 0, 1) * 255, atol=0.51)
     espcn(device=jax.devices()[0], tile=48, overlap=16)(image)
     assert [options is None for options in told] == [False, True, True]
 

@@ -208,6 +208,17 @@ def test_publish_refuses_what_is_no_better(run, photos, tmp_path):
     assert zoo.read_manifest(folder) == [entry]
 
 
+def test_publish_refuses_what_fails_on_a_picture():
+    bicubic = {"mine": {"images": {"a": {"psnr": 30.0}, "b": {"psnr": 25.0}}}}
+    for b, fails in ((24.1, False), (23.9, True), (float("nan"), True)):
+        own = {"mine": {"images": {"a": {"psnr": 33.0}, "b": {"psnr": b}}}}
+        if not fails:
+            tool.check_images("tiny_x2", own, bicubic)
+            continue
+        with pytest.raises(InputError, match="tiny_x2: .* on mine's b, expected at"):
+            tool.check_images("tiny_x2", own, bicubic)
+
+
 def test_publish_command_needs_a_run(capsys):
     assert tool.main(["absent"]) == 2
     assert "absent: no run of jaxsr here" in capsys.readouterr().err

@@ -151,13 +151,18 @@ def test_make_batches_one_channel():
 
 
 def test_make_batches_gray_image(tmp_path):
+    """Is the one of three equal channels, for luma as for colour."""
     noise = np.random.default_rng(0).integers(0, 256, (24, 24, 1), dtype=np.uint8)
-    write_image(tmp_path / "gray.png", noise)
-    source = open_source(f"folder:{tmp_path}")
-    (colour,) = take(1, source)
-    (gray,) = take(1, source, channels=1)
-    for name in ("lr", "hr"):
-        np.testing.assert_array_equal(colour[name], np.repeat(gray[name], 3, axis=-1))
+    for channels in (1, 3):
+        (tmp_path / f"{channels}").mkdir()
+        image = noise.repeat(channels, axis=-1)
+        write_image(tmp_path / f"{channels}" / "noise.png", image)
+    sources = [open_source(f"folder:{tmp_path}/{channels}") for channels in (1, 3)]
+    for channels in (1, 3):
+        (gray,), (colour,) = (take(1, each, channels=channels) for each in sources)
+        for name in ("lr", "hr"):
+            np.testing.assert_array_equal(gray[name], colour[name])
+            assert channels == 3 or 16 <= gray[name].min() <= gray[name].max() <= 235
 
 
 def test_make_batches_image_smaller_than_patch():

@@ -78,6 +78,20 @@ def test_entry_gives_its_numbers_on_set5(entry, data_dir):
 
 
 @of_every_entry
+def test_black_and_white_stay_so(entry):
+    """In a gray picture: luma's 16 to 235 is all that luma networks have learned."""
+    if entry["fields"]["channels"] == 3:
+        pytest.skip("sees gray as it sees colours")
+    upscale = jaxsr.load(zoo.name_of(entry), scale=entry["scale"])
+    lr = np.zeros((32, 48, 1), np.uint8)
+    lr[:, 24:] = 255
+    sr, side = upscale(lr)[..., 0], 12 * entry["scale"]
+    black, white = sr[:, :side], sr[:, -side:]
+    assert black.mean() <= 3 and black.max() <= 20
+    assert white.mean() >= 252 and white.min() >= 235
+
+
+@of_every_entry
 def test_means_are_those_of_the_images(entry):
     mean = next(iter(entry["benchmarks"].values()))
     for key, digits in (("psnr", 4), ("ssim", 6)):

@@ -45,6 +45,9 @@ MOST_PACKAGED_BYTES = 60 * 2**20
 MOST_COST = 0.005
 """Decibels that a type of half the size may cost on any of the benchmarks."""
 
+# Decibels that one picture may be below bicubic: a failure loses ten.
+_MOST_LOST = 1.0
+
 _PROTOCOL = "rgb"
 _LICENCE = "Apache-2.0"
 
@@ -79,13 +82,13 @@ def publish(
         folder: put file, manifest and card there, instead of into the checkout.
         data_dir: where the benchmark sets are; by default $JAXSR_DATA_DIR.
         benchmarks: the sets, by default `BENCHMARKS`.
-        allow_worse: publish also what is no better than bicubic, or than the entry that
-            it replaces.
+        allow_worse: publish also what is no better than bicubic or than the entry that
+            it replaces, or on one picture far below bicubic.
 
     Raises:
         InputError: no run, one that has not ended, a missing set, PSNR on the first set
-            no higher than it should be, or numbers of half the size cost more than
-            0.005 dB.
+            or on a picture lower than it should be, or numbers of half the size cost
+            more than 0.005 dB.
     """
     workdir, own = Path(workdir), folder is not None
     cards = folder or root / "docs" / "models"
@@ -130,11 +133,13 @@ def publish(
                 f"{precision} costs {cost:.4f} dB, expected less than {MOST_COST}: "
                 "publish in float32"
             )
-    bicubic = _rounded(measure("bicubic", {}))
+    interpolated = measure("bicubic", {})
+    bicubic = _rounded(interpolated)
     name = full_name_of({"network": network, "scale": scale, "training": training})
     replaced = [e for e in _entries(folder) if full_name_of(e) == name]
     if not allow_worse:
         _check_better(name, scores, bicubic, replaced)
+        check_images(name, sets, interpolated)
     if replaced and training["init_from"] == name:
         training["before"] = _runs_of(replaced[0]["training"])
     # A network of another package has a colon, which not every file system takes.
@@ -194,6 +199,21 @@ def _check_better(
                 f"than {their[first]['psnr']:.3f} dB, which {rival} has; publish it "
                 "all the same with --allow_worse"
             )
+
+
+def check_images(
+    name: str, sets: Mapping[str, Any], bicubic: Mapping[str, Any]
+) -> None:
+    """Refuses weights that fail on a picture, which the mean of a set may hide."""
+    for set_name, scores in sets.items():
+        for image, own in scores["images"].items():
+            least = bicubic[set_name]["images"][image]["psnr"] - _MOST_LOST
+            if not own["psnr"] >= least:
+                raise InputError(
+                    f"{name}: {own['psnr']:.2f} dB on {set_name}'s {image}, expected "
+                    f"at least {least:.2f} dB, {_MOST_LOST} below bicubic; publish it "
+                    "all the same with --allow_worse"
+                )
 
 
 def _runs_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -297,7 +317,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--allow_worse",
         action="store_true",
-        help="also what is no better than bicubic or than what is published",
+        help="also what is no better than bicubic or than what is published, or fails "
+        "on a picture",
     )
     parser.add_argument("--data_dir", help="default: $JAXSR_DATA_DIR")
     options = vars(parser.parse_args(arguments))

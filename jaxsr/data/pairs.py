@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from jaxsr.data.source import Source
 from jaxsr.errors import InputError
-from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y
+from jaxsr.imaging import crop_to_multiple, gray_to_y, imresize, rgb_to_y
 from jaxsr.in_order import map_in_order
 
 _log = logging.getLogger(__name__)
@@ -32,8 +32,9 @@ def read_pair(source: Source, index: int, *, scale: int, channels: int = 3) -> P
         source: the source, opened at this scale (`Source.at_scale`).
         index: the image's number.
         scale: the factor between both images.
-        channels: 3, gray images are then repeated; or 1, colour images then become
-            luma rounded to uint8, and the LR image is made from that.
+        channels: 3, gray images are then repeated; or 1, all images then become luma
+            rounded to uint8, gray ones as three equal channels, and the LR image is
+            made from that.
 
     Raises:
         InputError: the LR image that the source ships is not of the HR image's size
@@ -48,10 +49,8 @@ def read_pair(source: Source, index: int, *, scale: int, channels: int = 3) -> P
             : hr.shape[0] // scale, : hr.shape[1] // scale
         ]
         return Pair(lr, _with_channels(hr, channels))
-    if channels == 1:
-        hr = _with_channels(hr, 1)
-    lr = imresize(hr, 1 / scale)
-    return Pair(_with_channels(lr, channels), _with_channels(hr, channels))
+    hr = _with_channels(hr, channels)
+    return Pair(imresize(hr, 1 / scale), hr)
 
 
 def read_pairs(
@@ -139,6 +138,6 @@ def check_sizes(
 
 
 def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    if image.shape[-1] == channels:
-        return image
-    return rgb_to_y(image) if channels == 1 else np.repeat(image, channels, axis=-1)
+    if channels == 1:
+        return gray_to_y(image) if image.shape[-1] == 1 else rgb_to_y(image)
+    return image if image.shape[-1] == channels else np.repeat(image, channels, -1)

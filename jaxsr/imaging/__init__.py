@@ -1,7 +1,13 @@
 """Images: MATLAB's resize and colour, files in and out. NumPy and JAX, no network."""
 
 from jaxsr.imaging.alpha import fill_transparent
-from jaxsr.imaging.colour import rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.imaging.colour import (
+    gray_to_y,
+    rgb_to_y,
+    rgb_to_ycbcr,
+    y_to_gray,
+    ycbcr_to_rgb,
+)
 from jaxsr.imaging.files import (
     check_writable,
     decode_picture,
@@ -24,6 +30,7 @@ __all__ = [
     "encode_picture",
     "crop_to_multiple",
     "fill_transparent",
+    "gray_to_y",
     "imresize",
     "imresize_jnp",
     "list_images",
@@ -35,5 +42,6 @@ __all__ = [
     "takes_rows",
     "write_image",
     "write_rows",
+    "y_to_gray",
     "ycbcr_to_rgb",
 ]

@@ -45,6 +45,23 @@ def rgb_to_y(image: Image) -> Image:
     return _affine(image, _FROM_RGB[:1] / 255, _OFFSET[:1])
 
 
+def gray_to_y(image: Image) -> Image:
+    """Returns the luma Y `[..., 1]` of gray `[..., 1]`: that of three equal channels.
+
+    Raises:
+        InputError: not one channel, or neither uint8 nor float.
+    """
+    if image.ndim < 1 or image.shape[-1] != 1:
+        raise InputError(f"gray: expected shape [..., 1], got {tuple(image.shape)}")
+    return rgb_to_y(image.repeat(3, axis=-1))
+
+
+def y_to_gray(luma: Image) -> Image:
+    """Returns the gray image whose luma this is, both floats in [0, 1]."""
+    weights, offset = float(_FROM_RGB[0].sum()), float(_OFFSET[0])
+    return (255 * luma - offset) / weights
+
+
 def ycbcr_to_rgb(image: Image) -> Image:
     """Returns RGB `[..., 3]` of a Y, Cb, Cr image `[..., 3]`.
 

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import imresize, rgb_to_ycbcr, ycbcr_to_rgb
+from jaxsr.imaging import (
+    gray_to_y,
+    imresize,
+    rgb_to_ycbcr,
+    y_to_gray,
+    ycbcr_to_rgb,
+)
 
 Part = tuple[slice, slice]
 
@@ -17,6 +23,7 @@ def enlarge_part(
     *,
     channels: int,
     scale: int,
+    gray: bool,
 ) -> np.ndarray:
     """Returns a part of the picture, float32, enlarged, with the picture's channels.
 
@@ -28,8 +35,13 @@ def enlarge_part(
             whose chroma is enlarged by bicubic; one that has 3 gets a gray picture
             three times, and its outputs are averaged.
         scale: the network's factor.
+        gray: whether a picture of one channel is gray and not luma. A network for luma
+            gets the luma of it, in [16/255, 235/255] as in its training: published
+            weights have turned the black of gray pictures, 0, into white.
     """
     lr = _to_float(picture[part])
+    if gray and channels == lr.shape[-1] == 1:
+        return y_to_gray(network(np.asarray(gray_to_y(lr))))
     if lr.shape[-1] == channels:
         return network(lr)
     if channels == 3:

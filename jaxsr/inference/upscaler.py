@@ -47,11 +47,10 @@ class Upscaler(Pretrained):
     side, down to twice the overlap, and a line is logged; later pictures begin with
     what sufficed. `tile=0` forbids that.
 
-    Each new shape of picture or tile is compiled once per network, at 1 to 3 s, and the
-    programs used last are kept. Another `Upscaler` of an equal network with other
-    parameters, as during training, compiles nothing. Where the network's layers know
-    of canvases (all but those of AMMS, SAN and SCN do) a uint8 or uint16 picture is put
-    on one of few shapes, so that a folder of photos compiles a handful of programs.
+    Each new shape is compiled once per network, at 1 to 3 s, and the programs used last
+    are kept. Another `Upscaler` of an equal network compiles nothing. Where the layers
+    know of canvases (all but those of AMMS, SAN and SCN do) a uint8 or uint16 picture
+    is put on one of few shapes, so that a folder compiles a handful of programs.
 
     Attributes:
         model: the network.
@@ -59,8 +58,7 @@ class Upscaler(Pretrained):
         devices: where the network runs; they share the rows of a picture.
         scale: its integer factor.
         channels: 1 (it works on luma) or 3.
-        tile: as given; None means chosen per picture.
-        overlap, self_ensemble, weights: as given.
+        tile, overlap, self_ensemble, weights: as given; None means chosen per picture.
     """
 
     def __init__(
@@ -173,8 +171,6 @@ class Upscaler(Pretrained):
     ) -> Any:
         """Returns the picture enlarged `scale` times, rounded, in the same kind.
 
-        Rows are rounded as they come: beside the result there is a row of tiles.
-
         Args:
             picture: uint8 or uint16, `[H, W]` or `[H, W, C]` with C in 1 to 4, as an
                 array of NumPy or JAX (gives an array of that library); a batch
@@ -228,13 +224,16 @@ class Upscaler(Pretrained):
         def take_rounded(stretches: Iterator[np.ndarray]) -> None:
             take(round_rows(stretches, image.dtype, alpha))
 
-        self._run_tiles(lr, take_rounded, progress, few_shapes=True)
+        self._run_tiles(lr, take_rounded, progress, few_shapes=True, gray=True)
 
-    def run(self, lr: Float[np.ndarray, "... h w c"]) -> Float[np.ndarray, "..."]:
+    def run(
+        self, lr: Float[np.ndarray, "... h w c"], *, gray: bool = False
+    ) -> Float[np.ndarray, "..."]:
         """Returns the picture or batch enlarged: float32, neither clipped nor rounded.
 
         Args:
             lr: float `[H, W, 1]` or `[H, W, 3]` in [0, 1], or a batch of such.
+            gray: whether one channel is a gray picture, as in a call, and not luma.
         """
         lr = np.asarray(lr)
         if lr.dtype.kind in "biu":
@@ -249,10 +248,10 @@ class Upscaler(Pretrained):
                 f"or a batch of such, got {list(lr.shape)}"
             )
         if lr.ndim == 4:
-            return np.stack([self.run(one) for one in lr])
+            return np.stack([self.run(one, gray=gray) for one in lr])
         shape = (*self.output_shape(*lr.shape[:2]), lr.shape[2])
         sr = np.empty(shape, np.float32)
-        self._run_tiles(lr, partial(join_rows, sr), few_shapes=False)
+        self._run_tiles(lr, partial(join_rows, sr), few_shapes=False, gray=gray)
         return sr
 
     def compare(self, photo: Any, *, crop: int | None = None) -> "Figure":
@@ -280,6 +279,7 @@ class Upscaler(Pretrained):
         progress: Callable[[int, int], object] | None = None,
         *,
         few_shapes: bool,
+        gray: bool,
     ) -> None:
         """Enlarges a picture of 1 or 3 channels; see `Tiles.run`."""
 
@@ -294,7 +294,7 @@ class Upscaler(Pretrained):
             )
             network = partial(average_views, forward) if self.self_ensemble else forward
             return enlarge_part(
-                lr, part, network, channels=self.channels, scale=self.scale
+                lr, part, network, channels=self.channels, scale=self.scale, gray=gray
             )
 
         self._tiles.run(lr, enlarge_tile, take, progress)

@@ -162,17 +162,17 @@ def _useful_devices(upscaler: Upscaler) -> Sequence[Device]:
 
 def _on_any_device(
     upscaler: Upscaler, devices: Sequence[Device]
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[..., np.ndarray]:
     """Returns `upscaler.run`, on whichever device is free; each has one picture at a
     time."""
     free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
     for device in devices:
         free.put(upscaler.on(device))
 
-    def run(lr: np.ndarray) -> np.ndarray:
+    def run(lr: np.ndarray, *, gray: bool) -> np.ndarray:
         chosen = free.get()
         try:
-            return chosen.run(lr)
+            return chosen.run(lr, gray=gray)
         finally:
             free.put(chosen)
 
@@ -183,7 +183,7 @@ def super_resolve(
     upscaler: Upscaler,
     lr: np.ndarray,
     *,
-    run: Callable[[np.ndarray], np.ndarray],
+    run: Callable[..., np.ndarray],
 ) -> tuple[np.ndarray, bool]:
     """Returns the SR image, uint8 or unclipped floats, and whether it was tiled.
 
@@ -196,7 +196,10 @@ def super_resolve(
         # uint8 rounds between its two passes: 0.005 dB less than one rounding at the
         # end gives (Set5 x2).
         return imresize(lr, upscaler.scale), False
-    if lr.dtype == np.uint8:
+    # Protocol "classic" starts from floats, which are luma or, as its authors had it,
+    # gray that a luma network gets as it is.
+    gray = lr.dtype == np.uint8
+    if gray:
         lr = lr.astype(np.float32) / 255
     size = lr.shape[:2]
-    return run(lr.astype(np.float32)), upscaler.tile_shape(*size) != size
+    return run(lr.astype(np.float32), gray=gray), upscaler.tile_shape(*size) != size
