@@ -39,7 +39,7 @@ from jaxsr.models.complexity import (
 )
 from jaxsr.scoring import comparison_picture, hardware, methods_picture
 from jaxsr.weights import zoo
-from jaxsr.weights.cards import describe_hardware
+from jaxsr.weights.cards import describe_hardware, describe_machines
 
 _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "docs" / "results.md"
@@ -110,14 +110,14 @@ def _training(entries: list[zoo.Entry]) -> str:
     head = "| weights | images | steps | minutes | hardware | trained by |"
     rows = [head, "|---|---|---|---|---|---|"]
     for entry in entries:
-        card = f"{entry['network']}_x{entry['scale']}"
+        card = zoo.full_name_of(entry)
         of = entry["training"]
         cells = [
             f"[{card}](models/{card}.md)",
             f"`{of['data']}`, {of['images']}",
             f"{zoo.total_of(of, 'steps'):,}",
             f"{zoo.total_of(of, 'minutes'):.1f}",
-            describe_hardware(of["hardware"]),
+            describe_machines(of),
             f"`{of['command']}`" + (", last of several" if "before" in of else ""),
         ]
         rows.append(f"| {' | '.join(cells)} |")

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxsr.protocols import get_protocol
-from jaxsr.weights.zoo import degradation_of, full_name_of, name_of, total_of
+from jaxsr.weights.zoo import (
+    degradation_of,
+    full_name_of,
+    name_of,
+    runs_of,
+    total_of,
+)
 
 _MOST_ROWS = 10
 
@@ -92,7 +98,7 @@ def card_name(entry: Mapping[str, Any]) -> str:
 def model_card(entry: Mapping[str, Any]) -> str:
     """Returns the card, Markdown, of an entry as in `jaxsr.weights.zoo`."""
     training, cost = entry["training"], entry["precision_cost"]
-    runs = [*training.get("before", []), training]
+    runs = runs_of(training)
     name = full_name_of(entry)
     return _CARD.format(
         **{key: entry[key] for key in ("scale", "parameters", "licence")},
@@ -122,9 +128,7 @@ def model_card(entry: Mapping[str, Any]) -> str:
         table=_scores({"bicubic": entry["bicubic"], "this file": entry["benchmarks"]}),
         sets=",".join(entry["benchmarks"]),
         start=_start(runs),
-        hardware=", ".join(
-            dict.fromkeys(describe_hardware(run["hardware"]) for run in runs)
-        ),
+        hardware=describe_machines(training),
         versions=", ".join(f"{k} {v}" for k, v in training["versions"].items()),
         curve=_curve(training),
     )
@@ -154,6 +158,12 @@ def describe_hardware(hardware: Mapping[str, Any]) -> str:
     if hardware["device"] == "cpu":
         return f"{hardware['cores']} cores of {hardware['cpu']}"
     return f"{hardware['devices']} x {hardware['device']}"
+
+
+def describe_machines(training: Mapping[str, Any]) -> str:
+    """Returns the hardware of all runs of an entry's training, in their order."""
+    machines = (describe_hardware(run["hardware"]) for run in runs_of(training))
+    return ", ".join(dict.fromkeys(machines))
 
 
 def list_entries(entries: Sequence[Mapping[str, Any]]) -> str:

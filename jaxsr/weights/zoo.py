@@ -65,9 +65,14 @@ def full_name_of(entry: Mapping[str, Any]) -> str:
     return f"{name_of(entry)}_x{entry['scale']}"
 
 
+def runs_of(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Returns the runs of an entry's training, the first one first."""
+    return [*training.get("before", ()), training]
+
+
 def total_of(training: Mapping[str, Any], what: str) -> float:
-    """Returns "steps" or "minutes" of an entry's training and of the runs before it."""
-    return sum(run[what] for run in (*training.get("before", ()), training))
+    """Returns "steps" or "minutes" of all runs of an entry's training."""
+    return sum(run[what] for run in runs_of(training))
 
 
 def find_entry(name: str, scale: int, entries: Sequence[Entry]) -> Entry:
