@@ -52,7 +52,7 @@ _SHOWN = (("Set5", "butterfly"), ("Set14", "ppt3"))
 
 
 def _comparison(entry: zoo.Entry) -> Path:
-    return _IMAGES / f"{entry['network']}_x{entry['scale']}.png"
+    return _IMAGES / f"{zoo.full_name_of(entry)}.png"
 
 
 def _cost_picture(scale: int) -> Path:
@@ -90,7 +90,7 @@ def _table(scale: int, entries: list[zoo.Entry]) -> str:
         rows.append(["bicubic, measured here", *cells, "0", "0", ""])
     measured = json.loads(_SECONDS.read_text()) if _SECONDS.is_file() else {}
     for entry in entries:
-        name = f"{entry['network']}_x{scale}"
+        name = zoo.full_name_of(entry)
         seconds = measured.get("seconds", {}).get(name)
         cells = [f"**{c}**".replace("**-**", "-") for c in _cells(entry["benchmarks"])]
         cost = _cost_cells(entry["network"], scale)
@@ -231,7 +231,7 @@ def _time() -> None:
         upscaler = load(entry["network"], scale=scale)
         shape = (OUTPUT_HEIGHT // scale, round(OUTPUT_WIDTH / scale), 3)
         lr = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        name = f"{entry['network']}_x{scale}"
+        name = zoo.full_name_of(entry)
         seconds[name] = round(shortest_seconds(lambda: upscaler(lr), 3), 3)  # noqa: B023
         print(f"{name}: {seconds[name]} s", flush=True)
     found = {"seconds": seconds, "hardware": hardware(), "jax": jax.__version__}

@@ -28,7 +28,14 @@ from jaxsr.training.progress import messages
 from jaxsr.training.saved_run import load_run
 from jaxsr.weights import Weights
 from jaxsr.weights.cards import card_name, list_entries, model_card
-from jaxsr.weights.zoo import Entry, full_name_of, name_of, read_manifest, sha256
+from jaxsr.weights.zoo import (
+    Entry,
+    full_name_of,
+    name_of,
+    read_manifest,
+    runs_of,
+    sha256,
+)
 
 ROOT = Path(__file__).parents[1]
 """The checkout, where the manifest and the cards lie."""
@@ -141,7 +148,7 @@ def publish(
         _check_better(name, scores, bicubic, replaced)
         check_images(name, sets, interpolated)
     if replaced and training["init_from"] == name:
-        training["before"] = _runs_of(replaced[0]["training"])
+        training["before"] = _kept_of(replaced[0]["training"])
     # A network of another package has a colon, which not every file system takes.
     file = f"{name.replace(':', '.')}.safetensors"
     entry = {
@@ -216,11 +223,10 @@ def check_images(
                 )
 
 
-def _runs_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _kept_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns what is kept of published weights from which the next run started."""
     keys = ("command", "init_from", "steps", "minutes", "hardware")
-    own = {key: training[key] for key in keys}
-    return [*training.get("before", []), own]
+    return [{key: run[key] for key in keys} for run in runs_of(training)]
 
 
 def _training_record(
