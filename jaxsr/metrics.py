@@ -11,6 +11,9 @@ _SIGMA = 1.5
 _K1 = 0.01
 _K2 = 0.03
 
+# Rows that are compared at once: what they need stays in a core's cache.
+_BAND = 24
+
 
 def _gaussian() -> np.ndarray:
     """Returns one side of SSIM's separable window, [11], of sum 1."""
@@ -45,12 +48,24 @@ def _blur(maps: np.ndarray) -> np.ndarray:
 
 
 def _ssim_map(a: np.ndarray, b: np.ndarray, peak: float) -> np.ndarray:
-    """Returns SSIM wherever the window fits: `[..., H, W]` -> `[..., H-10, W-10]`.
+    """Returns SSIM wherever the window fits: `[H, W]` -> `[H-10, W-10]`."""
+    middle, margin = np.mean(b, axis=(0, 1)), SSIM_WINDOW - 1
+    bands = [slice(k, k + _BAND + margin) for k in range(0, len(a) - margin, _BAND)]
+    return np.concatenate([_ssim_band(a[k], b[k], middle, peak) for k in bands])
+
+
+def _ssim_band(a: np.ndarray, b: np.ndarray, middle: float, peak: float) -> np.ndarray:
+    """Returns SSIM of a few rows: `[H, W]` -> `[H-10, W-10]`.
 
     Variances do not change when a constant is taken from both images, and lose fewer
     digits in the squares of small values.
+
+    Args:
+        a: rows of one image.
+        b: the same rows of the other.
+        middle: the constant.
+        peak: the largest value a pixel can have.
     """
-    middle = np.mean(b, axis=(-2, -1), keepdims=True)
     a, b = a - middle, b - middle
     mean_a, mean_b, mean_ab, mean_squares = _blur(
         np.stack([a, b, a * b, a * a + b * b])

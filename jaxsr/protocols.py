@@ -144,7 +144,9 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint16:
         return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     levels = np.asarray(image, np.float64) * 255
-    return np.floor(np.clip(levels, 0, 255) + 0.5).astype(np.uint8)
+    np.clip(levels, 0, 255, out=levels)
+    levels += 0.5
+    return np.floor(levels, out=levels).astype(np.uint8)
 
 
 def _rgb_degrade(hr: np.ndarray, scale: int, *, channels: int = 3) -> np.ndarray:
