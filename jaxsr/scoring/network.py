@@ -124,13 +124,14 @@ def _share_out(
     """Returns what `score` returns of each job, in their order, in every process.
 
     Each process does its share, on threads: reading, shrinking and scoring pictures
-    take the host as long as small networks take an accelerator.
+    take the host as long as small networks take a device.
 
     Raises:
         InputError: of the first job that failed, in every process.
     """
     share = processes.share(jobs)
-    threads = max(count_cores(), jax.local_device_count())
+    # One more than can be enlarged at once: it is read, shrunk or scored meanwhile.
+    threads = max(count_cores(), jax.local_device_count()) + 1
     mine: list[dict[str, Any]] = []
     try:
         with tqdm(
