@@ -13,7 +13,8 @@ import jax
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGEST_INT = 2**31 - 1
 
-_MOST_PROGRAMS = 4  # each takes memory, and has some use for a second core itself
+MOST_PROGRAMS = 4
+"""In work at once on a CPU: each takes memory, and has some use for a second core."""
 
 
 def keep_freed_memory() -> bool:
@@ -66,9 +67,9 @@ def count_idle_threads() -> int:
     More than one on a CPU whose cores these few keep busy: as programs of one device
     they need no exchange, which the devices that share a tile's rows do.
     """
-    if jax.default_backend() != "cpu" or jax.local_device_count() > _MOST_PROGRAMS:
+    if jax.default_backend() != "cpu" or jax.local_device_count() > MOST_PROGRAMS:
         return 1
-    return min(count_cores(), _MOST_PROGRAMS)
+    return min(count_cores(), MOST_PROGRAMS)
 
 
 def count_cores() -> int:

@@ -432,10 +432,19 @@ def test_run_of_branches_keeps_to_one_cpu_device(monkeypatch, name, count):
     assert counts == [count]
 
 
+def test_run_of_few_cpu_devices_takes_one(monkeypatch):
+    """XLA shares a convolution's rows among threads; devices exchange and wait."""
+    monkeypatch.setattr(programs, "MOST_PROGRAMS", 8)  # of this process's devices
+    lr = np.random.default_rng(0).random((256, 8, 1), np.float32)
+    upscaler, counts = espcn(), _note_device_counts(monkeypatch)
+    upscaler.run(lr)
+    assert counts == [1]
+
+
 @pytest.mark.parametrize(("most", "counts"), [(4, {2}), (8, {1})])
 def test_run_tiles_of_few_devices_do_without_exchange(monkeypatch, most, counts):
     """As many as there are cores are in work, each on one device."""
-    monkeypatch.setattr(cpu, "_MOST_PROGRAMS", most)
+    monkeypatch.setattr(cpu, "MOST_PROGRAMS", most)
     monkeypatch.setattr(cpu, "count_cores", lambda: 2)
     lr = np.random.default_rng(0).random((150, 140, 1), np.float32)
     whole, tiled = espcn(), espcn(tile=64)
@@ -455,13 +464,13 @@ def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", noted)
     monkeypatch.setattr(programs, "_programs", programs._Programs())
-    monkeypatch.setattr(cpu, "_MOST_PROGRAMS", 8)  # of this process's devices
+    monkeypatch.setattr(cpu, "MOST_PROGRAMS", 8)  # of this process's devices
     monkeypatch.setattr(cpu, "count_cores", lambda: 2)
     image = picture(64, 64, 1)
     one_device = espcn(device=jax.devices()[0])
     given = one_device(image)
     lr = image / np.float32(255)
-    whole = one_device.run(lr, gray=True)
+    whole = one_device.beside_others().run(lr, gray=True)
     np.testing.assert_allclose(given, np.clip(whole, 0, 1) * 255, atol=0.51)
     espcn(device=jax.devices()[0], tile=48, overlap=16)(image)
     assert [options is None for options in told] == [False, True, True]

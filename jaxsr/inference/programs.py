@@ -20,6 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
+from jaxsr.cpu import MOST_PROGRAMS
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.canvas import apply_on_canvas
 from jaxsr.models import Network
@@ -82,18 +83,23 @@ class PlacedVariables:
         self.devices = tuple(devices)
         everywhere = NamedSharding(Mesh(np.array(devices), ("rows",)), PartitionSpec())
         self._variables = jax.device_put(dict(variables), everywhere)
+        self._views: dict[int, Any] = {}
 
     def on_first(self, count: int) -> Any:
         """Returns the variables on the first `count` devices, without copying."""
-        mesh = Mesh(np.array(self.devices[:count]), ("rows",))
-        sharding = NamedSharding(mesh, PartitionSpec())
+        # A view of a hundred arrays takes 4 ms, some pictures take no longer.
+        if count not in self._views:
+            mesh = Mesh(np.array(self.devices[:count]), ("rows",))
+            sharding = NamedSharding(mesh, PartitionSpec())
+            self._views[count] = jax.tree.map(
+                lambda leaf: self._view(leaf, sharding, count), self._variables
+            )
+        return self._views[count]
 
-        def view(leaf: jax.Array) -> jax.Array:
-            copies = {shard.device: shard.data for shard in leaf.addressable_shards}
-            parts = [copies[device] for device in self.devices[:count]]
-            return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
-
-        return jax.tree.map(view, self._variables)
+    def _view(self, leaf: jax.Array, sharding: NamedSharding, count: int) -> jax.Array:
+        copies = {shard.device: shard.data for shard in leaf.addressable_shards}
+        parts = [copies[device] for device in self.devices[:count]]
+        return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
 
 
 def enlarge(
@@ -121,13 +127,16 @@ def enlarge(
         rows, columns = canvas_side(height), canvas_side(width)
     elif on_cpu:
         model = _compiled_fast(model)
+    count = len(variables.devices)
+    if on_cpu:
+        # Of so few cores one device keeps all busy, without exchange. And XLA:CPU runs
+        # AMMS's branches in another order on each device: both wait for the other's
+        # exchange until it aborts the process (427x240 pixels x3).
+        few = count <= MOST_PROGRAMS
+        count = 1 if few or not (alone and model.knows_canvases) else count
     least = _LEAST_ROWS if on_cpu else _LEAST_ROWS_OF_ACCELERATORS
-    count = max(min(len(variables.devices), rows // least), 1)
-    if on_cpu and not (alone and model.knows_canvases):
-        # XLA:CPU runs AMMS's branches in another order on each device: both wait for
-        # the other's exchange until it aborts the process (427x240 pixels x3).
-        count = 1
-    elif model.knows_canvases:
+    count = max(min(count, rows // least), 1)
+    if model.knows_canvases:
         rows = -(-rows // count) * count
     else:
         count = max(d for d in range(1, count + 1) if rows % d == 0)
@@ -148,8 +157,7 @@ def enlarge(
     work = columns * max(
         (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4), default=0
     )
-    # The evaluation, which wants exact shapes, has several pictures in work.
-    wake = alone and few_shapes and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
+    wake = alone and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
 
     def compile_program() -> Callable[..., jax.Array]:
         function = _on_canvas if on_canvas else _whole

@@ -168,7 +168,7 @@ def _on_any_device(
     time."""
     free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
     for device in devices:
-        free.put(upscaler.on(device))
+        free.put(upscaler.on(device).beside_others())
 
     def run(lr: np.ndarray, *, gray: bool) -> np.ndarray:
         chosen = free.get()
