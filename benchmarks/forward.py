@@ -3,11 +3,11 @@
     python benchmarks/forward.py [--networks rcbam_lite fsrcnn] [--sizes 128] [--json F]
 
 The same weights and the same picture, an array that becomes an array; outputs are
-compared. jaxsr runs as in `jaxsr upscale`: `Upscaler.run`, a device for each core, the
-rows shared among them. PyTorch runs channels_last, eager and compiled for this shape,
-under autocast to bfloat16 on a GPU. onnxruntime runs, on the CPU, the file that jaxsr
-exports, with a thread for each core. A side that is not installed, or fails, is left
-out with a line; one whose output differs is an error at the end.
+compared. jaxsr runs as in `jaxsr upscale`: `Upscaler.run`. PyTorch runs channels_last,
+eager and compiled for this shape, under autocast to bfloat16 on a GPU. onnxruntime
+runs, on the CPU, the file that jaxsr exports, with a thread for each core. A side that
+is not installed, or fails, is left out with a line; one whose output differs is an
+error at the end.
 
 The sides take turns and the medians are compared. Utilisation counts the multiply-adds
 of the network's products against `--peak_tflops`, by default what a large matrix

@@ -42,8 +42,8 @@ def use_every_core(batch_size: int | None = None) -> int:
     """Shows each core as a device of its own; returns the number of CPU devices.
 
     Within a device XLA leaves cores idle: it splits only some operations among them.
-    Data parallelism over cores splits the whole step, and an `Upscaler` shares the rows
-    of a picture among the devices. A number that someone has set
+    Data parallelism over cores splits the whole step, and an `Upscaler` has tiles or
+    pictures in work on each. A number that someone has set
     (`JAX_NUM_CPU_DEVICES`) stays, and so does that of a JAX that has started.
 
     Args:

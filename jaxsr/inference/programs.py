@@ -3,8 +3,9 @@
 XLA compiles a program for each shape, in 1 to 30 s, and on a CPU leaves cores idle
 within a device. So pictures lie on canvases of few shapes where the network's layers
 allow it (`jaxsr.layers.canvas`), the programs used last are kept and others dropped,
-and where there are several devices the rows are shared among them: XLA itself exchanges
-what a device needs of its neighbours' rows.
+and where there are several accelerators or many cores the rows are shared among them:
+XLA itself exchanges what a device needs of its neighbours' rows. A few cores are kept
+busy by one device.
 """
 
 import dataclasses

@@ -55,7 +55,7 @@ class Upscaler(Pretrained):
     Attributes:
         model: the network.
         variables: its parameters, on the host.
-        devices: where the network runs; they share the rows of a picture.
+        devices: where the network runs; all but few CPU devices share a picture's rows.
         scale: its integer factor.
         channels: 1 (it works on luma) or 3.
         tile, overlap, self_ensemble, weights: as given; None means chosen per picture.
@@ -81,7 +81,7 @@ class Upscaler(Pretrained):
             self_ensemble: average over the 8 flips and quarter turns of the picture:
                 8 times the work, usually 0.05 to 0.2 dB better.
             device: where the network runs; by default all accelerators, or all CPU
-                devices (see `jaxsr.cpu.use_every_core`), which share a picture's rows.
+                devices (see `jaxsr.cpu.use_every_core`).
             weights: what they are called, for people to read.
 
         Raises:
