@@ -146,9 +146,9 @@ class NonLocal(nn.Module):
             return mixed.reshape(n, h, w, inner)
 
         mixed = _map_regions(attend, x, self.regions)
-        out = nn.Conv(
+        out = Conv(
             c,
-            (1, 1),
+            1,
             kernel_init=nn.initializers.zeros_init(),
             dtype=self.dtype,
             name="out",

@@ -158,9 +158,8 @@ class AMMS(Network):
         x = x + Conv(self.features, dtype=self.dtype, name="body_end")(y)
         x = MultiScaleFusion(sizes, dtype=self.dtype, name="fusion2")(x)
         x = ShallowFeatureBlock(dtype=self.dtype, name="correction")(x)
-        x = nn.Conv(
+        x = Conv(
             self.channels * self.scale**2,
-            (3, 3),
             kernel_init=(
                 nn.initializers.zeros_init() if self.image_skip else torch_kernel_init
             ),

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import he_init
 from jaxsr.models.base import Network
 
@@ -59,9 +60,7 @@ class DRCN(Network):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         def conv(features: int, name: str, kernel_init: Any = he_init):
-            return nn.Conv(
-                features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
-            )
+            return Conv(features, kernel_init=kernel_init, dtype=self.dtype, name=name)
 
         image = imresize_jnp(lr.astype(jnp.float32), self.scale)
         x = nn.relu(conv(self.features, "embed1")(image))

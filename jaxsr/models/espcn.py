@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.models.base import Network
 
@@ -40,17 +41,16 @@ class ESPCN(Network):
         del train  # nothing differs between training and use
         x = lr
         for i, (features, size) in enumerate(zip(self.features, (5, 3), strict=True)):
-            conv = nn.Conv(
+            conv = Conv(
                 features,
-                (size, size),
+                size,
                 kernel_init=_HIDDEN_INIT,
                 dtype=self.dtype,
                 name=f"conv{i + 1}",
             )
             x = jnp.tanh(conv(x))
-        x = nn.Conv(
+        x = Conv(
             self.channels * self.scale**2,
-            (3, 3),
             kernel_init=_TAIL_INIT,
             dtype=self.dtype,
             name="conv3",

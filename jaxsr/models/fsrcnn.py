@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.prelu import PReLU
 from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models.base import Network
@@ -43,9 +44,9 @@ class FSRCNN(Network):
         del train  # nothing differs between training and use
 
         def layer(x, features: int, size: int, name: str):
-            conv = nn.Conv(
+            conv = Conv(
                 features,
-                (size, size),
+                size,
                 kernel_init=_HE_INIT,
                 dtype=self.dtype,
                 name=name,

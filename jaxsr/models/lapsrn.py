@@ -31,6 +31,7 @@ from flax.linen.initializers import Initializer
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import he_init
 from jaxsr.layers.transposed_convolution import TransposedConv
 from jaxsr.models.base import Network
@@ -64,9 +65,8 @@ class PyramidLevel(nn.Module):
         self, x: Float[jax.Array, "n h w f"], image: Float[jax.Array, "n h w c"]
     ) -> tuple[Float[jax.Array, "n 2*h 2*w f"], Float[jax.Array, "n 2*h 2*w c"]]:
         for i in range(self.depth):
-            x = nn.Conv(
+            x = Conv(
                 self.features,
-                (3, 3),
                 use_bias=self.use_bias,
                 kernel_init=he_init,
                 dtype=self.dtype,
@@ -84,9 +84,8 @@ class PyramidLevel(nn.Module):
         )(x)
         x = nn.leaky_relu(x, negative_slope=_SLOPE)
         channels = image.shape[-1]
-        residual = nn.Conv(
+        residual = Conv(
             channels,
-            (3, 3),
             use_bias=self.use_bias,
             kernel_init=he_init,
             dtype=self.dtype,
@@ -129,9 +128,8 @@ class LapSRN(Network):
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         levels = (self.scale - 1).bit_length()
         stem_init: Initializer = nn.initializers.normal(1e-3)
-        x = nn.Conv(
+        x = Conv(
             self.features,
-            (3, 3),
             use_bias=self.use_bias,
             kernel_init=stem_init,
             dtype=self.dtype,

@@ -35,6 +35,7 @@ from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.batch_norm import batch_norm
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import he_init
 from jaxsr.models.base import Network
 
@@ -63,9 +64,9 @@ class MemoryBlock(nn.Module):
         self, long_memory: list[Float[jax.Array, "n h w c"]], *, train: bool
     ) -> Float[jax.Array, "n h w c"]:
         def conv(name, size=3):
-            return nn.Conv(
+            return Conv(
                 self.features,
-                (size, size),
+                size,
                 kernel_init=he_init,
                 dtype=self.dtype,
                 name=name,
@@ -104,9 +105,7 @@ class MemNet(Network):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         def conv(features: int, name: str, kernel_init: Any = he_init):
-            return nn.Conv(
-                features, (3, 3), kernel_init=kernel_init, dtype=self.dtype, name=name
-            )
+            return Conv(features, kernel_init=kernel_init, dtype=self.dtype, name=name)
 
         def norm_relu(name):
             return NormReLU(dtype=self.dtype, name=name)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxsr.imaging.any_size import enlarge_any_size
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.models.base import Network
 
@@ -49,9 +50,8 @@ class MSRResNet(Network):
         del train  # nothing differs between training and use
 
         def conv(x, features: int, name: str):
-            return nn.Conv(
+            return Conv(
                 features,
-                (3, 3),
                 kernel_init=_SMALL_HE_INIT,
                 dtype=self.dtype,
                 name=name,

@@ -37,11 +37,13 @@ from jaxtyping import Float
 from jaxsr.imaging import imresize_jnp
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.cbam import CBAM
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.pixel_shuffle import pixel_shuffle
 from jaxsr.layers.prelu import PReLU
 from jaxsr.models.base import Network
 
 _CENTRE = 0.5
+_INIT = nn.initializers.lecun_normal()
 
 
 class ResidualDualAttentionBlock(nn.Module):
@@ -56,9 +58,9 @@ class ResidualDualAttentionBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[jax.Array, "n h w c"]) -> Float[jax.Array, "n h w c"]:
-        y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv1")(x)
+        y = Conv(self.features, kernel_init=_INIT, dtype=self.dtype, name="conv1")(x)
         y = PReLU(dtype=self.dtype, name="prelu")(y)
-        y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="conv2")(y)
+        y = Conv(self.features, kernel_init=_INIT, dtype=self.dtype, name="conv2")(y)
         cbam = CBAM(
             self.reduction,
             self.pool_size,
@@ -99,7 +101,7 @@ class RCBAM(Network):
         self, lr: Float[jax.Array, "n h w c"], *, train: bool
     ) -> Float[jax.Array, "n {self.scale}*h {self.scale}*w c"]:
         del train  # nothing differs between training and use
-        head = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="head")
+        head = Conv(self.features, kernel_init=_INIT, dtype=self.dtype, name="head")
         x = shallow = head(lr - _CENTRE)
         blocks = [
             ResidualDualAttentionBlock(
@@ -115,16 +117,13 @@ class RCBAM(Network):
         ]
         x = self.block_loop(blocks, x)
         if self.feature_skip:
-            x = nn.Conv(self.features, (3, 3), dtype=self.dtype, name="body_end")(x)
+            x = Conv(
+                self.features, kernel_init=_INIT, dtype=self.dtype, name="body_end"
+            )(x)
             x = x + shallow
-        x = nn.Conv(
+        x = Conv(
             self.channels * self.scale**2,
-            (3, 3),
-            kernel_init=(
-                nn.initializers.zeros_init()
-                if self.image_skip
-                else nn.initializers.lecun_normal()
-            ),
+            kernel_init=(nn.initializers.zeros_init() if self.image_skip else _INIT),
             dtype=self.dtype,
             name="tail",
         )(x)

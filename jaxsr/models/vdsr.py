@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import he_init
 from jaxsr.layers.mean_shift import mean_colour
 from jaxsr.models.base import Network
@@ -71,9 +72,8 @@ class VDSR(Network):
         del train  # nothing differs between training and use
 
         def conv(x, features: int, name: str):
-            return nn.Conv(
+            return Conv(
                 features,
-                (3, 3),
                 use_bias=self.use_bias,
                 kernel_init=he_init,
                 dtype=self.dtype,
