@@ -91,7 +91,7 @@ class Conv(nn.Module):
             kernel_init, bias_init = torch_kernel_init, torch_bias_init(k * k * c)
         shape = (k, k, c, self.features)
         kernel = self.param("kernel", kernel_init, shape, jnp.float32)
-        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype))
+        y = convolve(x.astype(self.dtype), jnp.asarray(kernel, self.dtype))
         if self.use_bias:
             bias = self.param("bias", bias_init, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype)[None, None, None]
