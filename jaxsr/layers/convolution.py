@@ -49,10 +49,12 @@ def _backward(
     inputs: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = inputs
-    _, back = jax.vjp(lambda x: _convolve(x, kernel), x)
+    # Of linear functions: nothing is computed to be thrown away.
+    (of_x,) = jax.linear_transpose(lambda x: _convolve(x, kernel), x)(cotangent)
 
     def of_kernel(x: jax.Array, cotangent: jax.Array) -> jax.Array:
-        return jax.vjp(lambda kernel: _convolve(x, kernel), kernel)[1](cotangent)[0]
+        transpose = jax.linear_transpose(lambda kernel: _convolve(x, kernel), kernel)
+        return transpose(cotangent)[0]
 
     def in_parts(x: jax.Array, cotangent: jax.Array) -> jax.Array:
         count = max(_CACHED_BYTES * len(x) // x.nbytes, 1)
@@ -61,7 +63,7 @@ def _backward(
         return sum(gradients[1:], gradients[0])
 
     gradient = jax.lax.platform_dependent(x, cotangent, cpu=in_parts, default=of_kernel)
-    return *back(cotangent), gradient
+    return of_x, gradient
 
 
 _convolve_in_parts.defvjp(_forward, _backward)

@@ -10,6 +10,7 @@ import pytest
 
 from jaxsr.layers import convolution
 from jaxsr.layers.convolution import Conv, convolve
+from jaxsr.models.complexity import count_products
 
 
 def _draw(shape: tuple[int, ...], seed: int = 0) -> jax.Array:
@@ -41,6 +42,7 @@ def test_convolve_has_the_gradients_of_the_whole(monkeypatch, images, cached, pr
     # The output, the input's gradient, and the kernel's in so many parts.
     text = jax.jit(gradients).lower(x, kernel).as_text()
     assert len(re.findall("stablehlo.convolution", text)) == 2 + products
+    assert count_products(gradients, x, kernel) == 3 * count_products(_whole, x, kernel)
 
 
 def test_convolve_has_second_gradients(monkeypatch):
