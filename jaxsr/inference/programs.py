@@ -129,12 +129,11 @@ def enlarge(
     elif on_cpu:
         model = _compiled_fast(model)
     count = len(variables.devices)
-    if on_cpu:
-        # Of so few cores one device keeps all busy, without exchange. And XLA:CPU runs
+    if on_cpu and (count <= MOST_PROGRAMS or not alone or not model.knows_canvases):
+        # Few cores are all kept busy by one device, without exchange. And XLA:CPU runs
         # AMMS's branches in another order on each device: both wait for the other's
         # exchange until it aborts the process (427x240 pixels x3).
-        few = count <= MOST_PROGRAMS
-        count = 1 if few or not (alone and model.knows_canvases) else count
+        count = 1
     least = _LEAST_ROWS if on_cpu else _LEAST_ROWS_OF_ACCELERATORS
     count = max(min(count, rows // least), 1)
     if model.knows_canvases:

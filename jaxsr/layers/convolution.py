@@ -24,8 +24,8 @@ def convolve(
     `jax.grad` adds up the kernel's gradient over a few images at a time, which on a CPU
     takes less than half of the time (docs/performance.md).
     """
-    several = isinstance(x.size, int) and x.shape[0] > 1
-    if several and x.nbytes > _CACHED_BYTES:
+    size_is_known = isinstance(x.size, int)  # not where exporters trace for any size
+    if size_is_known and len(x) > 1 and x.nbytes > _CACHED_BYTES:
         return _convolve_in_parts(x, kernel)
     return _convolve(x, kernel)
 
