@@ -60,7 +60,11 @@ def test_the_first_error_in_order_is_raised_and_what_waits_does_not_begin():
 
 
 def test_a_caller_that_stops_ends_it():
+    # Others' pools may live on in the process, and end meanwhile.
+    before = set(threading.enumerate())
     results = map_in_order(lambda item: item, range(100), 2)
     assert next(results) == 0
+    assert {t for t in threading.enumerate() if "ThreadPool" in t.name} - before
     results.close()
-    assert not [t for t in threading.enumerate() if "ThreadPool" in t.name]
+    left = set(threading.enumerate()) - before
+    assert not {t for t in left if "ThreadPool" in t.name}
