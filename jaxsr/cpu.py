@@ -38,6 +38,16 @@ def keep_freed_memory() -> bool:
     return all([mallopt(name, value) for name, value in settings.items()])
 
 
+def give_back_freed_memory() -> None:
+    """Gives the system what the allocator has kept. Does nothing without glibc.
+
+    Compiling takes 60 to 110 MiB beside the program that comes of it, pictures do not
+    fit into what is freed of it, and `keep_freed_memory` would keep it for ever.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def use_every_core(batch_size: int | None = None) -> int:
     """Shows each core as a device of its own; returns the number of CPU devices.
 

@@ -48,6 +48,45 @@ def test_keep_freed_memory_ends_page_faults():
     assert kept < plain / 2, (kept, plain)
 
 
+_LEFT_BEHIND = r"""
+import re
+from pathlib import Path
+import numpy as np
+from jaxsr.cpu import give_back_freed_memory, keep_freed_memory
+from jaxsr.inference import Upscaler
+from jaxsr.models import create
+
+def resident():
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+keep_freed_memory()
+upscale = Upscaler(create("bicubic", scale=2, channels=1), {})
+picture = np.zeros((20, 20, 1), np.uint8)
+upscale(picture)
+before = resident()
+blocks = [np.ones(2**20, np.uint8) for _ in range(256)]
+blocks = blocks[::8]  # what lies between them is free, but not the end
+kept = resident() - before
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="is read")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="it is glibc that is told"
+)
+@pytest.mark.parametrize(
+    "after",
+    ["give_back_freed_memory()", "[upscale(picture) for _ in range(40)]"],
+    ids=["by itself", "by pictures"],
+)
+def test_freed_memory_goes_back_to_the_system(after):
+    program = f"{_LEFT_BEHIND}\n{after}\nprint(kept, resident() - before)"
+    kept, left = map(float, _run(program).split())
+    assert kept > 200, "MiB, nothing would be shown"
+    assert left < 64
+
+
 _DEVICES = """
 import os
 os.sched_getaffinity = lambda pid: set(range({cores}))

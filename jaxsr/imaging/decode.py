@@ -30,6 +30,7 @@ from jaxsr.imaging.metadata import (
 
 CheckSize = Callable[[int, int], None]
 _HEAD = 32
+_PIXELS_AT_ONCE = 2**20
 _LIMIT = threading.Lock()
 
 
@@ -82,7 +83,7 @@ def _decode_tiff(file: BinaryIO, check_size: CheckSize):
         info = {key: image.info.get(key) for key in ("icc_profile", "xmp")}
         # Pillow turns the pixels itself.
         info["exif"] = dataclasses.replace(found, orientation=1)
-        return _with_channels(np.asarray(_simplify(image))), info
+        return _with_channels(_pixels(_simplify(image))), info
 
 
 def _decode_png(file: BinaryIO, check_size: CheckSize):
@@ -93,7 +94,7 @@ def _decode_png(file: BinaryIO, check_size: CheckSize):
         rawmode = _rawmode(image)
         image.load()
         # Pillow leaves rows that are missing at 0, and says nothing.
-        end = np.asarray(image)[-2:]
+        end = _pixels(image, image.height - 2)
         if image.height == 1 or not all(row.any() for row in end):
             if not png.is_complete(chunks):
                 raise EOFError("fewer rows are there than the header says")
@@ -101,7 +102,7 @@ def _decode_png(file: BinaryIO, check_size: CheckSize):
         if rawmode.endswith(";16B") and image.mode[0] != "I":
             pixels = _decode_deep_png(content, image, rawmode)
         else:
-            pixels = np.asarray(_simplify(image))
+            pixels = _pixels(_simplify(image))
     pixels = _with_channels(pixels)
     if key is not None and pixels.dtype == np.uint16 and pixels.shape[-1] in (1, 3):
         opaque = (pixels != np.asarray(key, np.uint16)).any(axis=-1, keepdims=True)
@@ -126,7 +127,7 @@ def _decode_other(file: BinaryIO, head: bytes, check_size: CheckSize):
         info: dict[Any, Any] = dict(image.info)
         if image.format == "JPEG" and info.get("jfif_unit") not in (1, 2):
             info.pop("dpi", None)  # the shape of pixels, or made up by Pillow
-        pixels = _with_channels(np.asarray(_simplify(image)))
+        pixels = _with_channels(_pixels(_simplify(image)))
     return pixels, info
 
 
@@ -165,7 +166,7 @@ def _open_webp(file: BinaryIO) -> ImageFile.ImageFile:
 
 def _check_rows(file: BinaryIO, image: Image.Image) -> None:
     """Refuses a JPEG whose last pixels libjpeg has made up."""
-    corner = np.asarray(image)[-1, -1:].ravel().tolist()
+    corner = _pixels(image, image.height - 1)[-1, -1:].ravel().tolist()
     if not jpeg.looks_unfinished(image.width, corner):
         return
     file.seek(0)
@@ -189,15 +190,17 @@ def _decode_deep_png(content: bytes, image: Image.Image, rawmode: str) -> np.nda
     Pillow has no such mode and keeps the high bytes only. Told that the file has the
     other byte order, it takes the low bytes for the high ones: two decodes give both.
     """
-    high = np.asarray(image).astype(np.uint16)
+    high = _pixels(image).astype(np.uint16)
     with PngImagePlugin.PngImageFile(io.BytesIO(content)) as again:
         if rawmode.startswith("LA;"):
             # Four bytes a pixel: both bytes of gray, then both of alpha.
             _set_rawmode(again, "RGBA")
-            parts = np.asarray(again).astype(np.uint16)
+            again.load()
+            parts = _pixels(again).astype(np.uint16)
             return parts[..., ::2] << 8 | parts[..., 1::2]
         _set_rawmode(again, rawmode.removesuffix("B") + "L")
-        low = np.asarray(again).astype(np.uint16)
+        again.load()
+        low = _pixels(again).astype(np.uint16)
     return high << 8 | low
 
 
@@ -211,6 +214,23 @@ def _set_rawmode(image: ImageFile.ImageFile, rawmode: str) -> None:
     image.tile = tiles
 
 
+def _pixels(image: Image.Image, top: int = 0) -> np.ndarray:
+    """Returns the rows from `top` on, as `np.asarray` would.
+
+    That takes the memory of all pixels three times, this once and of a few rows.
+    """
+    top = max(top, 0)
+    step = max(_PIXELS_AT_ONCE // image.width, 1)
+    pixels = np.empty(0)
+    for start in range(top, image.height, step):
+        end = min(start + step, image.height)
+        rows = np.asarray(image.crop((0, start, image.width, end)))
+        if start == top:
+            pixels = np.empty((image.height - top, *rows.shape[1:]), rows.dtype)
+        pixels[start - top : end - top] = rows
+    return pixels
+
+
 def _simplify(image: Image.Image) -> Image.Image:
     """Returns the image in one of the modes L, LA, RGB, RGBA, I;16."""
     if image.mode.startswith("I;16"):
@@ -218,9 +238,10 @@ def _simplify(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise tiff.Unsupported(f"expected 8 or 16 bits a channel, got {image.mode}")
     is_gray = image.mode in ("1", "L", "LA", "La")
+    mode = "L" if is_gray else "RGB"
     if image.has_transparency_data:
-        return image.convert("LA" if is_gray else "RGBA")
-    return image.convert("L" if is_gray else "RGB")
+        mode = "LA" if is_gray else "RGBA"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _with_channels(pixels: np.ndarray) -> np.ndarray:

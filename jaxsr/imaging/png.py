@@ -55,7 +55,7 @@ def read_chunks(file: BinaryIO) -> Chunks:
             body, check = file.read(length), file.read(4)
             if len(body) < length or len(check) < 4:
                 raise EOFError(f"the file ends within {name.decode()}")
-            if struct.unpack(">I", check)[0] == zlib.crc32(name + body):
+            if struct.unpack(">I", check)[0] == zlib.crc32(body, zlib.crc32(name)):
                 chunks.append((name, body))
             elif name in _PIXELS:
                 raise ValueError(f"wrong checksum of {name.decode()}")

@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from jaxsr.cpu import MOST_PROGRAMS
+from jaxsr.cpu import MOST_PROGRAMS, give_back_freed_memory
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.canvas import apply_on_canvas
 from jaxsr.models import Network
@@ -31,6 +31,10 @@ Device = Any
 
 KEPT_PROGRAMS = 16
 """How many programs a process keeps, those used last; one takes 5 to 50 MB."""
+
+# Pictures of ever other sizes, in work side by side, leave gaps that the next do not
+# fit into: a thousand photos took twice what twenty take.
+_CALLS_BEFORE_GIVING_BACK = 32
 
 # Fewer rows than this are not worth the exchange with the neighbours: an accelerator is
 # through with a hundred rows before it has got those of its neighbour.
@@ -206,10 +210,13 @@ class _Programs:
     def __init__(self):
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, tuple[threading.Lock, list[Any]]] = OrderedDict()
+        self._calls = 0
 
     def get(self, key: Any, compile_program: Callable[[], Any]) -> Callable[..., Any]:
         """Returns the program of this key, compiled now if it is not there."""
         with self._lock:
+            self._calls += 1
+            give_back = self._calls % _CALLS_BEFORE_GIVING_BACK == 0
             busy, program = self._kept.setdefault(key, (threading.Lock(), []))
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_PROGRAMS:
@@ -217,6 +224,9 @@ class _Programs:
         with busy:
             if not program:
                 program.append(compile_program())
+                give_back = True
+        if give_back:
+            give_back_freed_memory()
         return program[0]
 
 
