@@ -27,10 +27,10 @@ from jaxsr.imaging.metadata import (
     checked_icc,
     read_exif,
 )
+from jaxsr.imaging.strips import join_strips
 
 CheckSize = Callable[[int, int], None]
 _HEAD = 32
-_PIXELS_AT_ONCE = 2**20
 _LIMIT = threading.Lock()
 
 
@@ -215,20 +215,12 @@ def _set_rawmode(image: ImageFile.ImageFile, rawmode: str) -> None:
 
 
 def _pixels(image: Image.Image, top: int = 0) -> np.ndarray:
-    """Returns the rows from `top` on, as `np.asarray` would.
+    """Returns the rows from `top` on, as `np.asarray` would with thrice the memory."""
 
-    That takes the memory of all pixels three times, this once and of a few rows.
-    """
-    top = max(top, 0)
-    step = max(_PIXELS_AT_ONCE // image.width, 1)
-    pixels = np.empty(0)
-    for start in range(top, image.height, step):
-        end = min(start + step, image.height)
-        rows = np.asarray(image.crop((0, start, image.width, end)))
-        if start == top:
-            pixels = np.empty((image.height - top, *rows.shape[1:]), rows.dtype)
-        pixels[start - top : end - top] = rows
-    return pixels
+    def rows(start: int, end: int) -> np.ndarray:
+        return np.asarray(image.crop((0, start, image.width, end)))
+
+    return join_strips(rows, max(top, 0), image.height, image.width)
 
 
 def _simplify(image: Image.Image) -> Image.Image:

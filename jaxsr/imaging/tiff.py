@@ -23,6 +23,7 @@ from jaxsr.imaging.metadata import (
     exif_for,
     read_exif,
 )
+from jaxsr.imaging.strips import join_strips
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4}
@@ -73,7 +74,11 @@ def decode(
         stored = _samples(page, check_size)
         if stored is None:
             return None
-        return _meaning(page, stored), metadata
+        height, width, _ = stored.shape
+        pixels = join_strips(
+            lambda start, end: _meaning(page, stored[start:end]), 0, height, width
+        )
+        return pixels, metadata
 
 
 def encode(

@@ -167,8 +167,9 @@ def _on_any_device(
     """Returns `upscaler.run`, on whichever device is free; each has one picture at a
     time."""
     free: queue.SimpleQueue[Upscaler] = queue.SimpleQueue()
+    on = {d: upscaler.on(d).beside_others() for d in dict.fromkeys(devices)}
     for device in devices:
-        free.put(upscaler.on(device).beside_others())
+        free.put(on[device])
 
     def run(lr: np.ndarray, *, gray: bool) -> np.ndarray:
         chosen = free.get()
