@@ -74,7 +74,9 @@ def test_entry_gives_its_numbers_on_set5(entry, data_dir):
     # Each shape of picture is compiled, so one has to do for the other type.
     butterfly = parts["butterfly"]
     half = measure([butterfly], jnp.bfloat16)[butterfly.name]["psnr"]
-    assert 0 < abs(half - sets[butterfly.name]["psnr"]) < 0.08  # FSRCNN x2: 0.054
+    # FSRCNN is narrow; x2 loses 0.054 dB.
+    most = 0.08 if (entry["network"], entry["scale"]) == ("fsrcnn", 2) else 0.05
+    assert 0 < abs(half - sets[butterfly.name]["psnr"]) < most
 
 
 @of_every_entry

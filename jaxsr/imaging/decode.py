@@ -173,7 +173,7 @@ def _check_rows(file: BinaryIO, image: Image.Image) -> None:
     filled = io.BytesIO(jpeg.fill_scans(file.read()))
     with JpegImagePlugin.JpegImageFile(filled) as other:
         other.load()
-        if not np.array_equal(np.asarray(other), np.asarray(image)):
+        if not np.array_equal(_pixels(other), _pixels(image)):
             raise EOFError("fewer rows are there than the header says")
 
 
@@ -195,11 +195,9 @@ def _decode_deep_png(content: bytes, image: Image.Image, rawmode: str) -> np.nda
         if rawmode.startswith("LA;"):
             # Four bytes a pixel: both bytes of gray, then both of alpha.
             _set_rawmode(again, "RGBA")
-            again.load()
             parts = _pixels(again).astype(np.uint16)
             return parts[..., ::2] << 8 | parts[..., 1::2]
         _set_rawmode(again, rawmode.removesuffix("B") + "L")
-        again.load()
         low = _pixels(again).astype(np.uint16)
     return high << 8 | low
 

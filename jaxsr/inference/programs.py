@@ -33,7 +33,7 @@ KEPT_PROGRAMS = 16
 """How many programs a process keeps, those used last; one takes 5 to 50 MB."""
 
 # Pictures of ever other sizes, in work side by side, leave gaps that the next do not
-# fit into: a thousand photos took twice what twenty take.
+# fit into: a thousand photos took nearly twice what twenty take.
 _CALLS_BEFORE_GIVING_BACK = 32
 
 # Fewer rows than this are not worth the exchange with the neighbours: an accelerator is
