@@ -5,7 +5,9 @@ Both functions belong at the start of a program, before JAX runs anything.
 
 import contextlib
 import ctypes
+import functools
 import os
+from pathlib import Path
 
 import jax
 
@@ -85,3 +87,16 @@ def count_idle_threads() -> int:
 def count_cores() -> int:
     """Returns how many cores the process may use; 1 where the system does not tell."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+@functools.cache
+def has_avx2_only() -> bool:
+    """Returns whether the processor has AVX2 and not AVX-512.
+
+    Linux tells; elsewhere the answer is False.
+    """
+    try:
+        told = Path("/proc/cpuinfo").read_text(errors="replace").split()
+    except OSError:
+        return False
+    return "avx2" in told and "avx512f" not in told

@@ -4,8 +4,12 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from jaxsr import cpu
 
 
 def _run(program: str, **environment: str) -> str:
@@ -128,3 +132,18 @@ def test_count_idle_threads(devices):
     )
     is_all, count = _run(program, JAX_NUM_CPU_DEVICES=str(devices)).split()
     assert is_all == "True" if devices <= 4 else count == "1"
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="Linux tells")
+def test_avx2_alone_is_what_numpy_finds():
+    found = np._core._multiarray_umath.__cpu_features__  # pyright: ignore
+    expected = found.get("AVX2", False) and not found.get("AVX512F", False)
+    assert cpu.has_avx2_only() == expected
+
+
+def test_a_system_that_does_not_tell_is_treated_as_before(monkeypatch):
+    def unreadable(*_, **__):
+        raise FileNotFoundError("/proc/cpuinfo")
+
+    monkeypatch.setattr(Path, "read_text", unreadable)
+    assert not cpu.has_avx2_only.__wrapped__()

@@ -476,7 +476,40 @@ def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
     assert [options is None for options in told] == [False, True, True]
 
     # An XLA without that option: as it is.
-    monkeypatch.setattr(programs, "_YNNPACK_TAKES_ALL", {"xla_cpu_nosuch": "1"})
+    monkeypatch.setattr(programs, "_YNNPACK_OPTION", "xla_cpu_nosuch")
     monkeypatch.setattr(programs, "_programs", programs._Programs())
     np.testing.assert_array_equal(one_device(image), given)
-    assert told[-2:] == [{"xla_cpu_nosuch": "1"}, None]
+    assert [set(options or ()) for options in told[-2:]] == [{"xla_cpu_nosuch"}, set()]
+
+
+@pytest.mark.parametrize(
+    ("only", "channels", "columns", "fusions"),
+    [
+        (True, 64 * 64, 48, ("DOT",)),
+        (True, 64 * 64, 512, ("DOT",)),
+        (True, 32 * 32, 256, programs._YNNPACK_TAKES_ALL),
+        (True, 32 * 32, 512, None),
+        (False, 64 * 64, 48, programs._YNNPACK_TAKES_ALL),
+        (False, 64 * 64, 128, None),
+        (False, 0, 128, None),
+    ],
+)
+def test_wide_convolutions_are_xlas_own_with_avx2(
+    monkeypatch, only, channels, columns, fusions
+):
+    """There YNNPACK shares them unevenly, see docs/performance.md."""
+    monkeypatch.setattr(programs, "has_avx2_only", lambda: only)
+    assert programs._find_fusions(channels, columns) == fusions
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_programs_of_each_processor_agree(monkeypatch, only):
+    monkeypatch.setattr(programs, "has_avx2_only", lambda: only)
+    monkeypatch.setattr(programs, "_programs", programs._Programs())
+    monkeypatch.setattr(cpu, "MOST_PROGRAMS", 8)  # of this process's devices
+    model = create("edsr", scale=2, features=64, depth=1)
+    variables = model.init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+    lr = 255 * np.random.default_rng(0).random((40, 48, 3), np.float32)
+    upscaler = Upscaler(model, variables, device=jax.devices()[0])
+    expected = jax.jit(model.apply)(variables, lr[None])[0]
+    np.testing.assert_allclose(upscaler.run(lr), expected, rtol=0, atol=1e-3)

@@ -21,7 +21,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from jaxsr.cpu import MOST_PROGRAMS, give_back_freed_memory
+from jaxsr.cpu import MOST_PROGRAMS, give_back_freed_memory, has_avx2_only
 from jaxsr.layers.block_loop import BlockLoop
 from jaxsr.layers.canvas import apply_on_canvas
 from jaxsr.models import Network
@@ -50,12 +50,14 @@ _IDLE_BELOW = 400_000
 
 # Then YNNPACK takes what is around convolutions too, and shares all of it among
 # threads; where they are shared anyway its convolutions are a tenth slower so.
-_YNNPACK_TAKES_ALL: dict[str, str | bool] = {
-    "xla_cpu_experimental_ynn_fusion_type": ",".join(
-        f"LIBRARY_FUSION_TYPE_{kind}"
-        for kind in ("DOT", "INDIVIDUAL_CONVOLUTION", "ELTWISE", "REDUCE")
-    )
-}
+_YNNPACK_TAKES_ALL = ("DOT", "INDIVIDUAL_CONVOLUTION", "ELTWISE", "REDUCE")
+
+# With AVX2 it shares convolutions of so many inputs times outputs unevenly; XLA's own
+# keep all threads busy.
+_UNEVEN_FROM = 64 * 64
+_YNNPACK_TAKES_PRODUCTS = ("DOT",)
+
+_YNNPACK_OPTION = "xla_cpu_experimental_ynn_fusion_type"
 
 # Below the first, sides of canvases are powers of two; above, also half-way between.
 _COARSE_SIDE, _LEAST_SIDE = 256, 64
@@ -158,26 +160,43 @@ def enlarge(
     size = jax.device_put((np.int32(height), np.int32(width)), everywhere)
     arguments = (placed, batch, *(size if on_canvas else ()))
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(placed))
-    work = columns * max(
-        (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4), default=0
-    )
-    wake = alone and on_cpu and count == 1 and 0 < work < _IDLE_BELOW
+    fusions = None
+    if alone and on_cpu and count == 1:
+        channels = (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4)
+        fusions = _find_fusions(max(channels, default=0), columns)
 
     def compile_program() -> Callable[..., jax.Array]:
         function = _on_canvas if on_canvas else _whole
         program = jax.jit(lambda *given: function(model, *given), out_shardings=by_rows)
         lowered = program.lower(*arguments)
-        return _compile_for_all_threads(lowered) if wake else lowered.compile()
+        return _compile_for_all_threads(lowered, fusions)
 
-    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes, wake)
+    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes, fusions)
     sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
     scale = sr.shape[0] // rows
     return sr[: height * scale, : width * scale]
 
 
-def _compile_for_all_threads(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+def _find_fusions(channels: int, columns: int) -> tuple[str, ...] | None:
+    """Returns what YNNPACK had best take so that every thread has some; None: usual.
+
+    Args:
+        channels: inputs times outputs of the widest convolution, 0 if there is none.
+        columns: of the picture.
+    """
+    if channels >= _UNEVEN_FROM and has_avx2_only():
+        return _YNNPACK_TAKES_PRODUCTS
+    return _YNNPACK_TAKES_ALL if 0 < columns * channels < _IDLE_BELOW else None
+
+
+def _compile_for_all_threads(
+    lowered: jax.stages.Lowered, fusions: tuple[str, ...] | None
+) -> jax.stages.Compiled:
+    if fusions is None:
+        return lowered.compile()
+    kinds = ",".join(f"LIBRARY_FUSION_TYPE_{kind}" for kind in fusions)
     try:
-        return lowered.compile(compiler_options=_YNNPACK_TAKES_ALL)
+        return lowered.compile(compiler_options={_YNNPACK_OPTION: kinds})
     except jax.errors.JaxRuntimeError as error:
         # An option of one XLA need not be one of the next.
         if "option" not in str(error):
