@@ -123,6 +123,19 @@ def test_plan_says_what_is_missing(tmp_path, capsys):
     assert abs(hours[-1] - sum(hours[:-1])) < 0.05 * len(hours)
 
 
+def test_plan_says_what_fewer_steps_have_reached(tmp_path, capsys):
+    (entry,) = [e for e in read_manifest() if e["file"] == "srcnn_x2.safetensors"]
+    entry["training"] |= {"before": [], "steps": 1_234}
+    (tmp_path / "manifest.json").write_text(json.dumps([entry]))
+    places = [f"--runs={tmp_path}/runs", f"--folder={tmp_path}"]
+    assert train_zoo.main(["--plan", *places, "srcnn:x2"]) == 0
+    psnr = entry["benchmarks"]["Set5"]["psnr"]
+    row = capsys.readouterr().out.splitlines()[2]
+    state = "published: fewer steps"
+    assert row.startswith(f"| srcnn:x2 | {state} | 1,234 of 8,000 | {psnr:.2f} | ")
+    assert not row.endswith(" 0.0 |")  # it is anew that the recipe trains
+
+
 def test_what_is_published_can_be_trained_further(tmp_path):
     def published(*overrides: str) -> float | None:
         (recipe,) = train_zoo.open_recipes(["srcnn:x2"], overrides, tmp_path, FOLDER)

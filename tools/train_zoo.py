@@ -61,12 +61,14 @@ class Recipe:
         config: what it trains, overrides of the command line included.
         workdir: its run's folder, which may not exist yet.
         published: PSNR on Set5 in dB, if this recipe's weights are in the manifest.
+        shorter: otherwise steps and PSNR of weights there that have had fewer steps.
     """
 
     name: str
     config: Config
     workdir: Path
     published: float | None
+    shorter: tuple[int, float] | None = None
 
     @property
     def step(self) -> int:
@@ -126,12 +128,16 @@ def open_recipes(
         file, _, choice = name.partition(":")
         config = load_config(f"{ROOT}/configs/zoo/{file}.py:{choice}")
         override_all(config, list(overrides))
-        published = [
-            entry["benchmarks"]["Set5"]["psnr"]
-            for entry in entries
-            if _did(entry, config)
-        ]
-        recipes.append(Recipe(name, config, runs / config.name, *published or [None]))
+        published: float | None = None
+        shorter: tuple[int, float] | None = None
+        for entry in entries:
+            psnr = entry["benchmarks"]["Set5"]["psnr"]
+            if _did(entry, config):
+                published = psnr
+            elif entry["training"]["config"] == config.name:
+                shorter = int(total_of(entry["training"], "steps")), psnr
+        workdir = runs / config.name
+        recipes.append(Recipe(name, config, workdir, published, shorter))
     return recipes
 
 
@@ -158,12 +164,17 @@ def plan(recipes: Sequence[Recipe]) -> str:
     for recipe in recipes:
         hours = recipe.hours_left(speed)
         total += hours
+        step, psnr, steps = recipe.step, recipe.psnr, recipe.config.train.steps
         if recipe.published:
-            state, step = "published", f"{recipe.config.train.steps:,}"
+            state, step = "published", steps
+        elif recipe.ended or recipe.step:
+            state = "ended" if recipe.ended else "begun"
+        elif recipe.shorter:
+            state, (step, psnr) = "published: fewer steps", recipe.shorter
         else:
-            state = "ended" if recipe.ended else "begun" if recipe.step else "-"
-            step = f"{recipe.step:,} of {recipe.config.train.steps:,}"
-        psnr = f"{recipe.psnr:.2f}" if recipe.psnr else "-"
+            state = "-"
+        step = f"{steps:,}" if recipe.published else f"{step:,} of {steps:,}"
+        psnr = f"{psnr:.2f}" if psnr else "-"
         lines.append(f"| {recipe.name} | {state} | {step} | {psnr} | {hours:.1f} |")
     return "\n".join([*lines, f"| all | | | | {total:.1f} |"])
 
