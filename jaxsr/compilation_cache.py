@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import platformdirs
 
+from jaxsr.cpu import read_cpuinfo
+
 MAX_BYTES = 2**29
 """So much is kept; what was used longest ago goes first."""
 
@@ -55,5 +57,5 @@ def can_read_its_own() -> bool:
     if jax.default_backend() != "cpu":
         return True
     if sys.platform == "linux" and platform.machine() == "x86_64":
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(errors="replace")
+        return "AuthenticAMD" in read_cpuinfo()
     return platform.machine() in ("arm64", "aarch64")

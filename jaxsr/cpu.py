@@ -1,6 +1,7 @@
 """What XLA needs from the process to be fast on a CPU; accelerators are not touched.
 
-Both functions belong at the start of a program, before JAX runs anything.
+`keep_freed_memory` and `use_every_core` belong at the start of a program, before JAX
+runs anything.
 """
 
 import contextlib
@@ -90,13 +91,14 @@ def count_cores() -> int:
 
 
 @functools.cache
-def has_avx2_only() -> bool:
-    """Returns whether the processor has AVX2 and not AVX-512.
+def read_cpuinfo() -> str:
+    """Returns what Linux tells of its processors; empty where it does not."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    return ""
 
-    Linux tells; elsewhere the answer is False.
-    """
-    try:
-        told = Path("/proc/cpuinfo").read_text(errors="replace").split()
-    except OSError:
-        return False
-    return "avx2" in told and "avx512f" not in told
+
+def has_avx2_only() -> bool:
+    """Returns whether the processor has AVX2 and not AVX-512; False if none tells."""
+    flags = read_cpuinfo().split()
+    return "avx2" in flags and "avx512f" not in flags

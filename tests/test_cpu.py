@@ -146,4 +146,6 @@ def test_a_system_that_does_not_tell_is_treated_as_before(monkeypatch):
         raise FileNotFoundError("/proc/cpuinfo")
 
     monkeypatch.setattr(Path, "read_text", unreadable)
-    assert not cpu.has_avx2_only.__wrapped__()
+    monkeypatch.setattr(cpu, "read_cpuinfo", cpu.read_cpuinfo.__wrapped__)
+    assert cpu.read_cpuinfo() == ""
+    assert not cpu.has_avx2_only()

@@ -479,7 +479,9 @@ def test_call_on_one_cpu_device_has_all_threads(monkeypatch):
     monkeypatch.setattr(programs, "_YNNPACK_OPTION", "xla_cpu_nosuch")
     monkeypatch.setattr(programs, "_programs", programs._Programs())
     np.testing.assert_array_equal(one_device(image), given)
-    assert [set(options or ()) for options in told[-2:]] == [{"xla_cpu_nosuch"}, set()]
+    kinds = ("DOT", "INDIVIDUAL_CONVOLUTION", "ELTWISE", "REDUCE")
+    value = ",".join(f"LIBRARY_FUSION_TYPE_{kind}" for kind in kinds)
+    assert told[-2:] == [{"xla_cpu_nosuch": value}, None]
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,12 @@ def test_plan_says_what_fewer_steps_have_reached(tmp_path, capsys):
     assert row.startswith(f"| srcnn:x2 | {state} | 1,234 of 8,000 | {psnr:.2f} | ")
     assert not row.endswith(" 0.0 |")  # it is anew that the recipe trains
 
+    # Training further by fewer steps than they have had.
+    further = [_FROM_ITSELF, "--config.train.steps=100"]
+    assert train_zoo.main(["--plan", *places, "srcnn:x2", *further]) == 0
+    row = capsys.readouterr().out.splitlines()[2]
+    assert row.startswith("| srcnn:x2 | - | 0 of 100 | - | ")
+
 
 def test_what_is_published_can_be_trained_further(tmp_path):
     def published(*overrides: str) -> float | None:

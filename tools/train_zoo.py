@@ -135,7 +135,8 @@ def open_recipes(
             if _did(entry, config):
                 published = psnr
             elif entry["training"]["config"] == config.name:
-                shorter = int(total_of(entry["training"], "steps")), psnr
+                steps = int(total_of(entry["training"], "steps"))
+                shorter = (steps, psnr) if steps < config.train.steps else None
         workdir = runs / config.name
         recipes.append(Recipe(name, config, workdir, published, shorter))
     return recipes
@@ -165,17 +166,18 @@ def plan(recipes: Sequence[Recipe]) -> str:
         hours = recipe.hours_left(speed)
         total += hours
         step, psnr, steps = recipe.step, recipe.psnr, recipe.config.train.steps
+        of = f" of {steps:,}"
         if recipe.published:
-            state, step = "published", steps
+            state, step, of = "published", steps, ""
         elif recipe.ended or recipe.step:
             state = "ended" if recipe.ended else "begun"
         elif recipe.shorter:
             state, (step, psnr) = "published: fewer steps", recipe.shorter
         else:
             state = "-"
-        step = f"{steps:,}" if recipe.published else f"{step:,} of {steps:,}"
         psnr = f"{psnr:.2f}" if psnr else "-"
-        lines.append(f"| {recipe.name} | {state} | {step} | {psnr} | {hours:.1f} |")
+        cells = (recipe.name, state, f"{step:,}{of}", psnr, f"{hours:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, f"| all | | | | {total:.1f} |"])
 
 

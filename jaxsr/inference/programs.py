@@ -169,7 +169,7 @@ def enlarge(
         function = _on_canvas if on_canvas else _whole
         program = jax.jit(lambda *given: function(model, *given), out_shardings=by_rows)
         lowered = program.lower(*arguments)
-        return _compile_for_all_threads(lowered, fusions)
+        return _compile_with(lowered, fusions)
 
     key = (model, batch.shape, on_canvas, variables.devices[:count], shapes, fusions)
     sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
@@ -189,7 +189,7 @@ def _find_fusions(channels: int, columns: int) -> tuple[str, ...] | None:
     return _YNNPACK_TAKES_ALL if 0 < columns * channels < _IDLE_BELOW else None
 
 
-def _compile_for_all_threads(
+def _compile_with(
     lowered: jax.stages.Lowered, fusions: tuple[str, ...] | None
 ) -> jax.stages.Compiled:
     if fusions is None:

@@ -15,7 +15,6 @@ images is `inf`; JSON has no such number, so `write_result` writes the string
 `read_result` does.
 """
 
-import contextlib
 import json
 import math
 import platform
@@ -29,7 +28,7 @@ import jax
 import numpy as np
 
 import jaxsr
-from jaxsr.cpu import count_cores
+from jaxsr.cpu import count_cores, read_cpuinfo
 from jaxsr.errors import InputError
 from jaxsr.files import check_place, write_whole
 
@@ -174,8 +173,7 @@ def hardware() -> dict[str, Any]:
 
 def _cpu() -> str:
     """Returns the processor's name; Linux tells it in /proc alone."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+    for line in read_cpuinfo().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
