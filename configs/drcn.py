@@ -46,6 +46,8 @@ def get_config(choice: str = "") -> Config:
     config.train.supervision_weight = 1 / _RECURSIONS
     config.train.steps = 300_000
     config.eval.protocol = "classic"
-    small = {"features": 32, "recursions": 6}
     patch_size = config.data.patch_size
+    small = {"features": 32, "recursions": 6}
+    if recipe != "paper":
+        config.train.supervision_weight = 1 / small["recursions"]
     return recipes.choose(config, recipe, small=small, patch_size=patch_size)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxsr.errors import first_line
+from jaxsr.errors import InputError, first_line
 from jaxsr.interrupts import sigterm_tidies_up
 
 # What lies here is no file to be replaced, also where it leads to one (/dev/stdout).
@@ -69,15 +69,23 @@ def write_whole(path: str | os.PathLike, content: bytes | str | Iterable[Part]) 
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def check_place(path: str | os.PathLike) -> None:
+def check_place(
+    path: str | os.PathLike, *, inputs: Iterable[str | os.PathLike] = ()
+) -> None:
     """Finds, before there is anything to write, that `write_whole` could not.
 
+    Args:
+        inputs: files that are not to be replaced; what is no file is passed over.
+
     Raises:
+        InputError: the file is one of the inputs.
         OSError: as `write_whole` does, where that can be known: a folder of that name,
             a name that the file system does not take, a folder that cannot be made or
             written to.
     """
     path = Path(path)
+    if is_one_of(path, inputs):
+        raise InputError(f"{path}: the result would overwrite what it is made from")
     try:
         if stat.S_ISDIR(path.stat().st_mode):
             raise IsADirectoryError(
@@ -92,6 +100,13 @@ def check_place(path: str | os.PathLike) -> None:
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, f"{folder} is not writable", str(path))
+
+
+def is_one_of(path: str | os.PathLike, files: Iterable[str | os.PathLike]) -> bool:
+    """Returns whether a path leads to one of the files, by whatever name."""
+    if not os.path.exists(path):
+        return False
+    return any(os.path.exists(f) and os.path.samefile(f, path) for f in files)
 
 
 def is_written_to(path: Path) -> bool:

@@ -53,6 +53,9 @@ def plan_files(
             neither `overwrite` nor `skip_existing` is set; a file name with a suffix
             that is no picture's.
     """
+    inputs = list(inputs)
+    if "" in (*inputs, out):  # of a shell's variable that is not set
+        raise InputError("expected the name of a file or folder, got an empty one")
     inputs, is_folder = [Path(path) for path in inputs], _names_folder(out)
     out, plan = Path(out), Plan()
     sources: list[tuple[Path, Path]] = []  # with the name below the folder for results
@@ -76,12 +79,19 @@ def plan_files(
         raise InputError(f"{out}: expected a folder for the results, {file} is a file")
     else:
         pairs = [
-            (source, out / (name.with_suffix(suffix) if suffix else name))
+            (source, out / (_renamed(name, suffix) if suffix else name))
             for source, name in sources
         ]
     plan.pairs = pairs
     _check_targets(plan, overwrite=overwrite, skip_existing=skip_existing)
     return plan
+
+
+def _renamed(name: Path, suffix: str) -> Path:
+    # What follows a dot may be part of the name: "photo 1.5".
+    if name.suffix.lower() in SUFFIXES:
+        return name.with_suffix(suffix)
+    return name.with_name(name.name + suffix)
 
 
 class _Search:
@@ -165,16 +175,17 @@ def _check_suffix(out: Path, suffix: str | None) -> None:
 def _check_targets(plan: Plan, *, overwrite: bool, skip_existing: bool) -> None:
     """Refuses results that would replace something, or passes over what exists."""
     read = {os.path.realpath(source) for source, _ in plan.pairs}
-    written: dict[Path, Path] = {}
+    written: dict[str, Path] = {}
     kept = []
     for source, target in plan.pairs:
-        if os.path.realpath(target) in read:
+        place = os.path.realpath(target)
+        if place in read:
             raise InputError(f"{target}: the result would overwrite an input picture")
-        if target in written:
+        if place in written:
             raise InputError(
-                f"{target}: both {written[target]} and {source} would be written to it"
+                f"{target}: both {written[place]} and {source} would be written to it"
             )
-        written[target] = source
+        written[place] = source
         # A name that is too long to be asked for cannot exist.
         exists = os.path.lexists(target)
         if exists and not (overwrite or skip_existing):

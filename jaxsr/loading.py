@@ -31,7 +31,6 @@ from jaxsr.cpu import use_every_core
 from jaxsr.errors import InputError, named
 from jaxsr.inference import Cascade, Upscaler, pretrained
 from jaxsr.inference.cascade import choose_stages, read_scale
-from jaxsr.models import Network
 from jaxsr.models.variables import abstract_variables
 from jaxsr.weights import Weights, read_weights, zoo
 
@@ -173,30 +172,6 @@ def load_weights(
     return weights
 
 
-def load_initial_weights(source: str, model: Network) -> dict[str, Any]:
-    """Returns the variables that a run starts from, of a network of the model's kind.
-
-    Fields may differ, `scale` among them, and with them some shapes.
-
-    Args:
-        source: a spec, see the top of the module.
-        model: the network that is to start from them.
-
-    Raises:
-        InputError: no such thing, or one of another network.
-    """
-    with named("train.init_from"):
-        weights = load_weights(source)
-        other = models.create(weights.network, **weights.fields)
-    # A subclass is the same network with other fields, such as edsr_baseline of edsr.
-    if not (isinstance(other, type(model)) or isinstance(model, type(other))):
-        raise InputError(
-            f"train.init_from: {source}: expected weights of {type(model).__name__}, "
-            f"got {type(other).__name__}"
-        )
-    return dict(weights.variables)
-
-
 def best_published(scale: int, degradation: str = "bicubic") -> str:
     """Returns the spec of the published weights with the highest PSNR at a scale.
 
@@ -255,11 +230,12 @@ def _open_path(
             f"{spec}: expected published weights ({_published()}), bicubic_x2, the "
             "folder of a run or a weights file: there is none of this name"
         )
-    if path.suffix not in _FOREIGN_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in _FOREIGN_SUFFIXES:
         raise InputError(
             f"{spec}: expected a file of weights ({', '.join(_FOREIGN_SUFFIXES)})"
         )
-    if path.suffix == ".safetensors" and family is None and not _is_foreign(path):
+    if suffix == ".safetensors" and family is None and not _is_foreign(path):
         return read_weights(path)
     return convert.convert([path], family, scale)
 

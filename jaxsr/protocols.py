@@ -68,11 +68,18 @@ class Protocol:
             luma: whether a one-channel `sr` is not gray, but the luma of a colour `hr`.
 
         Raises:
-            InputError: no images, or one that is not finite; the sizes do not fit, or
-                too little is left for SSIM; a gray `sr` beside an `hr` of colours.
+            InputError: no images, or one that is not finite; an HR image of floats
+                beyond [0, 1]; the sizes do not fit, or too little is left for SSIM; a
+                gray `sr` beside an `hr` of colours.
         """
         for name, image in (("SR", sr), ("HR", hr)):
             _check_image(image, name)
+        # Of an SR image anything may come, where a network has not learned much.
+        if hr.dtype.kind != "u" and not _is_in_unit_range(hr):
+            raise InputError(
+                f"the HR image holds {float(hr.min()):g} to {float(hr.max()):g}, "
+                "expected floats in [0, 1]"
+            )
         whole, hr = hr, crop_to_multiple(hr, scale)
         if sr.shape[:2] != hr.shape[:2]:
             cropped = f", {_size(whole)}, cropped to a multiple of {scale}"
@@ -113,6 +120,11 @@ def _check_image(image: np.ndarray, name: str) -> None:
         )
     if not np.isfinite(image).all():
         raise InputError(f"the {name} image holds values that are not finite")
+
+
+def _is_in_unit_range(image: np.ndarray) -> bool:
+    slack = 0.01  # of computing in half precision
+    return -slack <= float(image.min()) and float(image.max()) <= 1 + slack
 
 
 def _as_floats(image: np.ndarray) -> np.ndarray:

@@ -235,6 +235,20 @@ def test_upscale_weights(network, weights, photos, tmp_path, error_line):
     assert "expected weights of espcn x4, got espcn x2" in error_line()
 
 
+def test_convert_and_export_keep_what_they_read(weights, tmp_path, error_line):
+    foreign, link = tmp_path / "torch.safetensors", tmp_path / "link.safetensors"
+    export = ["export", str(weights), "--format", "safetensors-torch", "-o"]
+    assert main([*export, str(foreign)]) == 0
+    link.symlink_to(foreign)
+    before = {path: path.read_bytes() for path in (weights, foreign)}
+    for out in (foreign, link):
+        assert main(["convert", str(foreign), "-o", str(out)]) == 2
+        assert "the result would overwrite what it is made from" in error_line()
+    assert main([*export, str(weights)]) == 2
+    assert "the result would overwrite what it is made from" in error_line()
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_upscale_tile_and_self_ensemble(network, weights, tmp_path):
     source, target = tmp_path / "in.png", tmp_path / "out.png"
     write_image(source, picture(30, 20, 3))

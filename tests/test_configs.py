@@ -367,6 +367,12 @@ def test_override_names_the_key_of_a_wrong_text(name, text):
         override(_valid(), name, text)
 
 
+def test_override_says_how_to_name_layers_without_a_dot():
+    message = r"optimizer.layer_rates: expected .* without a dot \(\[\\w/\]\* for"
+    with pytest.raises(InputError, match=message):
+        override(_valid(), "optimizer.layer_rates", "{'.*bias': 0.1}")
+
+
 def test_default_config_without_a_checkout(tmp_path):
     # A checkout's configs can be read from elsewhere all the same.
     code = (

@@ -223,3 +223,16 @@ def test_program_ends_with_code_2_and_one_line():
     assert done.stdout == ""
     assert done.stderr.startswith("error: unknown model 'nonesuch'")
     assert done.stderr.count("\n") == 1
+
+
+def test_main_save_images_over_the_originals_is_refused(photos, tmp_path, capsys):
+    folder = tmp_path / "own" / "X2"
+    folder.mkdir(parents=True)
+    image = read_image(photos / "one.png")
+    write_image(folder / "one.png", image)
+    flags = ["--model=bicubic_x2", f"--benchmarks=folder:{folder}"]
+    assert evaluate.main([*flags, f"--save_images={tmp_path}"]) == 2
+    assert (
+        "one.png: the SR image would overwrite the original" in capsys.readouterr().err
+    )
+    np.testing.assert_array_equal(read_image(folder / "one.png"), image)

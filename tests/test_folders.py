@@ -57,6 +57,25 @@ def test_plan_files_protects_files(photos, tmp_path):
     assert len(plan_files([photos], tmp_path / "out", overwrite=True).pairs) == 2
 
 
+def test_plan_files_protects_results_from_each_other(photos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "one.png").write_bytes(b"")
+    for name in ("a.png", "b.png"):
+        (out / name).symlink_to(tmp_path / "one.png")
+    with pytest.raises(InputError, match=r"b\.png: both .*a\.png and .*b\.png would"):
+        plan_files([photos], out, overwrite=True)
+
+
+def test_plan_files_empty_names_and_names_with_a_dot(photos, tmp_path):
+    for inputs, out in (([""], tmp_path), ([photos], "")):
+        with pytest.raises(InputError, match="got an empty one"):
+            plan_files(inputs, out)
+    (photos / "photo 1.5").write_bytes((photos / "a.png").read_bytes())
+    (pair,) = plan_files([photos / "photo 1.5"], f"{tmp_path}/", suffix=".png").pairs
+    assert pair[1].name == "photo 1.5.png"
+
+
 def test_plan_files_wrong_paths(photos, tmp_path):
     with pytest.raises(InputError, match="nowhere: no such file or folder"):
         plan_files([photos, tmp_path / "nowhere"], tmp_path / "out")

@@ -175,6 +175,24 @@ def test_fit_evaluates_and_ranks_checkpoints(tmp_path):
         assert checkpoints.best_step() == 4
 
 
+@pytest.mark.parametrize("error", [InputError("a picture is cut short"), OSError("x")])
+def test_fit_saves_the_steps_before_an_evaluation_that_fails(tmp_path, error, caplog):
+    caplog.set_level(logging.INFO)
+
+    def fail(variables, step):
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        _fit(tmp_path, steps=6, eval_every=4, checkpoint_every=4, evaluate=fail)
+    assert "step 4 is saved; the same command goes on" in caplog.text
+    with Checkpoints(tmp_path) as checkpoints:
+        state = checkpoints.restore(_state())
+    assert int(state.step) == 4
+    state, steps = _fit(tmp_path, batches=_batches(4), state=state, steps=6)
+    assert steps == [4, 6]
+    assert state.params["w"] == 8 * sum(range(6))
+
+
 def test_fit_max_minutes_stops_after_one_step_with_a_checkpoint(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         _, steps = _fit(tmp_path, steps=1000, max_minutes=1e-9)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.training.losses import charbonnier, get_loss, l1, mse
+from jaxsr.training.losses import charbonnier, check_loss, get_loss, l1, mse
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -30,3 +30,11 @@ def test_charbonnier_of_large_errors_is_l1():
 def test_get_loss_unknown_lists_those_that_exist():
     with pytest.raises(InputError, match="'huber'.* mse, l1, charbonnier"):
         get_loss("huber")
+
+
+def test_check_loss_takes_a_mean_and_refuses_what_gives_no_number():
+    check_loss(l1, "l1")
+    expected = "^train.loss: a.b:c: expected loss.sr, hr. to give one float"
+    for wrong in (lambda sr, hr: (sr - hr) ** 2, lambda sr: sr.mean(), lambda *_: None):
+        with pytest.raises(InputError, match=expected):
+            check_loss(wrong, "a.b:c")

@@ -235,3 +235,8 @@ def test_score_refuses_what_is_no_image_of_the_original(protocol):
     broken[3, 3] = np.nan
     with pytest.raises(InputError, match="SR image holds values that are not finite"):
         score(broken, hr, 2)
+    levels = hr.astype(np.float32) * (1 if hr.max() > 1 else 255)
+    with pytest.raises(
+        InputError, match=r"HR image holds .* expected floats in \[0, 1"
+    ):
+        score(levels, levels, 2)

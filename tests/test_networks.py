@@ -7,6 +7,8 @@ papers print is beside it where it differs.
 
 import dataclasses
 import functools
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -344,6 +346,29 @@ WRONG_FIELDS = [
 def test_create_refuses_values_that_cannot_be(name, fields, message):
     with pytest.raises(InputError, match=message):
         create(name, scale=2, **fields)
+
+
+def test_create_refuses_tuples_that_are_none_or_too_short():
+    # In a process whose types nothing else checks.
+    program = (
+        "from jaxsr.errors import InputError\n"
+        "from jaxsr.models import create\n"
+        "for name, fields in [('edsr', {'mean': 0.4}), ('espcn', {'features': 64}),\n"
+        "        ('espcn', {'features': (8, 8, 8)}),\n"
+        "        ('srcnn', {'kernel_sizes': (9, 5)})]:\n"
+        "    try:\n"
+        "        create(name, scale=2, **fields).check()\n"
+        "    except InputError as error:\n"
+        "        print(error)\n"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.stdout.splitlines() == [
+        "EDSR: mean: expected values in (), got 0.4",
+        "ESPCN: features: expected 2 values in (), got 64",
+        "ESPCN: features: expected 2 values in (), got (8, 8, 8)",
+        "SRCNN: kernel_sizes: expected 3 values in (), got (9, 5)",
+    ], result.stderr
 
 
 WRONG_INPUTS = [

@@ -44,6 +44,21 @@ def test_create_schedule_wsd_is_constant_then_falls_as_one_minus_the_root():
     assert [float(longer(step)) for step in (5, 59)] == [rates[1], rates[3]]
 
 
+def test_create_schedule_that_is_never_lowered_is_constant():
+    options = {"schedule": "halving", "halve_every": 10, "decay_factor": 1.0}
+    rate = create_schedule(1e-3, steps=100, final_learning_rate=1e-5, **options)
+    np.testing.assert_allclose([float(rate(step)) for step in (0, 5, 10, 50)], 1e-3)
+
+
+def test_create_schedule_wsd_falls_to_its_end_behind_a_long_warmup():
+    rate = create_schedule(
+        1e-3, schedule="wsd", steps=100, warmup_steps=50, decay_steps=90
+    )
+    fall = 1e-3 * (1 - np.sqrt([0, 25 / 50, 1]))
+    rates = [float(rate(step)) for step in (50, 75, 100)]
+    np.testing.assert_allclose(rates, fall, rtol=1e-5, atol=1e-12)
+
+
 def test_create_schedule_unknown_lists_those_that_exist():
     with pytest.raises(
         InputError, match="^schedule.schedule: .*'step'.*constant, halving, cosine, wsd"
@@ -217,3 +232,11 @@ def test_create_optimizer_takes_one_of_another_package():
 def test_create_optimizer_of_no_such_name(name, message):
     with pytest.raises(InputError, match=f"^optimizer.name: {message}"):
         create_optimizer(optax.constant_schedule(0.1), name=name)
+
+
+def test_create_optimizer_of_no_transformation_is_refused():
+    message = "optimizer.name: 'optax:softmax_cross_entropy': expected a function that"
+    with pytest.raises(InputError, match=message):
+        create_optimizer(
+            optax.constant_schedule(1.0), name="optax:softmax_cross_entropy"
+        )

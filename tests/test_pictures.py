@@ -98,13 +98,26 @@ def test_pil_gives_pil_of_its_mode(bicubic, mode):
 def test_pil_palette_and_orientation(bicubic):
     image = Image.fromarray(photo(6, 5, 3))
     assert bicubic(image.quantize(8)).mode == "RGB"
-    assert bicubic(image.convert("CMYK")).mode == "RGB"
+    ink = image.convert("CMYK")
+    ink.info["icc_profile"] = b"a profile of inks"
+    assert bicubic(ink).mode == "RGB"
+    assert "icc_profile" not in bicubic(ink).info
     exif = image.getexif()
     exif[274] = 6  # lies on its side
     turned = bicubic(image)
     assert turned.size == (12, 10)
     with pytest.raises(InputError, match="of mode L, LA, RGB, RGBA, I;16, got F"):
         bicubic(image.convert("F"))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pil_with_a_clear_colour_is_what_its_file_is(bicubic, tmp_path, mode):
+    image = Image.fromarray(photo(6, 5, 3)).convert(mode)
+    clear = image.getpixel((2, 3))
+    image.save(tmp_path / "a.png", transparency=clear)
+    sr = bicubic(Image.open(tmp_path / "a.png"))
+    assert sr.mode == ("LA" if mode == "L" else "RGBA")
+    np.testing.assert_array_equal(np.asarray(sr), bicubic(tmp_path / "a.png"))
 
 
 def test_repr_names_network_weights_and_device():

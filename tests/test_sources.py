@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxsr.data import Source, open_benchmark, open_source
-from jaxsr.data.pairs import read_pair
+from jaxsr.data.pairs import read_pair, read_pairs
 from jaxsr.errors import InputError
 from jaxsr.imaging import write_image
 
@@ -148,6 +148,20 @@ def test_two_lr_of_one_image(tmp_path, twice):
     write_noise(tmp_path / f"LR/X2/{twice}", 6, 5)
     with pytest.raises(InputError, match=r"X2: both a.* and a.* are the LR image of a"):
         open_source(f"folder:{tmp_path}").lr(0, 2)
+
+
+def test_images_smaller_than_the_scale(tmp_path, caplog):
+    write_noise(tmp_path / "a.png", 40, 40)
+    write_noise(tmp_path / "b.png", 1, 30)
+    source = open_source(f"folder:{tmp_path}")
+    with pytest.raises(InputError, match="image b is .*1.*, expected at least 2x2"):
+        read_pair(source, 1, scale=2)
+    options = {"channels": 3, "patch_size": 9, "threads": 1, "progress": False}
+    with pytest.raises(InputError, match="image b is .*, smaller than a patch"):
+        list(read_pairs(source, scale=2, skip_small=False, **options))
+    pairs = read_pairs(source, scale=2, skip_small=True, **options)
+    assert [index for index, _ in pairs] == [0]
+    assert "left out 1 of 2 images" in caplog.text
 
 
 def test_lr_of_no_scale(tmp_path):

@@ -40,7 +40,8 @@ def _mesh(devices):
 def _one_step(model, mesh, *, optimizer=None, batch=None, loss=mse, **options):
     # Plain gradient descent with rate 1: the update is the gradient itself.
     optimizer = optimizer or optax.sgd(1.0)
-    state = create_state(model, optimizer, seed=0, channels=3, use_ema=True)
+    channels = (batch or _batch())["lr"].shape[-1]
+    state = create_state(model, optimizer, seed=0, channels=channels, use_ema=True)
     before = jax.device_get(state.params)
     step = make_step(model, optimizer, loss, **{"ema_decay": 0.0} | options)
     step = map_step(step, mesh=mesh)
@@ -107,6 +108,22 @@ def test_make_step_updates_running_statistics_over_all_devices():
         state.model_state["batch_stats"]["bn"]["mean"], 0.1 * mean, rtol=1e-5
     )
     assert "supervision" not in state.model_state
+
+
+@pytest.mark.parametrize("name", ["srresnet", "memnet"])
+def test_make_step_normalises_by_the_whole_batch_on_any_number_of_devices(name):
+    model = tiny_model(name)
+    batch = _batch()
+    if model.channels == 1:
+        batch = {key: images[..., :1] for key, images in batch.items()}
+    (_, one, _), (_, many, _) = (
+        _one_step(model, _mesh(count), batch=batch) for count in (1, 8)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        (one.params, one.model_state),
+        (many.params, many.model_state),
+    )
 
 
 @pytest.mark.parametrize("name", ["srresnet", "memnet", "drcn", "san"])

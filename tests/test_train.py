@@ -327,6 +327,16 @@ def test_train_bad_command_line_is_one_line_and_writes_nothing(
         ("data.patch_size", 60_000, "take 691 GB|take 1382 GB, expected at most 100"),
         ("data.batch_size", 12, "12 does not divide by the 8 cpu devices"),
         ("eval.benchmarks", "Set6", "^eval.benchmarks: unknown benchmark 'Set6'.*Set5"),
+        (
+            "eval.benchmarks",
+            "sample,sample",
+            "^eval.benchmarks: two .* called 'sample'",
+        ),
+        (
+            "train.loss",
+            "optax:l2_loss",
+            "^train.loss: optax:l2_loss: expected .* float",
+        ),
         ("eval.protocol", "y", "^eval.protocol: unknown protocol 'y': expected .*rgb"),
         ("train.dtype", "float8", "^train.dtype: expected .*bfloat16, got 'float8'"),
         ("train.remat", "all", "^train.remat: expected .*none, blocks, got 'all'"),
@@ -348,4 +358,21 @@ def test_train_bad_config_says_what_there_is(key, value, message, photos, tmp_pa
     config.update_from_flattened_dict({key: value})
     with pytest.raises(InputError, match=message):
         train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_benchmarks_that_are_not_scored_under_the_protocol(photos, tmp_path):
+    config = _config(photos)
+    config.eval.update(benchmarks="sample-photo", protocol="classic")
+    message = "^eval.benchmarks: sample-photo: expected protocol rgb.*, got classic$"
+    with pytest.raises(InputError, match=message):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_own_network_that_computes_in_another_type(photos, tmp_path):
+    model = models.create("espcn", scale=2, dtype="bfloat16")
+    message = "^train.dtype: expected bfloat16, in which .* computes, got float32$"
+    with pytest.raises(InputError, match=message):
+        train(_config(photos), tmp_path / "run", model=model)
     assert not (tmp_path / "run").exists()

@@ -66,6 +66,13 @@ def test_save_weights_transposed_and_scalar_arrays(tmp_path):
     assert loaded["params"]["b"].shape == ()
 
 
+def test_save_weights_under_a_name_that_would_not_be_read_is_refused(tmp_path):
+    for name in ("net", "net.npz", "net.pt"):
+        with pytest.raises(InputError, match=f"{name}: expected .* in .safetensors"):
+            Weights("x", {"scale": 2}, {}).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_save_weights_keeps_statistics_drops_byproducts(tmp_path):
     part = {"block": {"x": np.ones(3, np.float32)}}
     variables = {"params": part, "batch_stats": part, "supervision": part}

@@ -16,11 +16,11 @@ import jaxsr
 from jaxsr import scoring
 from jaxsr.data.source import SliceSource
 from jaxsr.errors import InputError
-from jaxsr.loading import load_initial_weights
 from jaxsr.models import create
 from jaxsr.models.complexity import count_parameters
 from jaxsr.models.variables import abstract_variables
 from jaxsr.scoring.sets import open_sets
+from jaxsr.training.initial_weights import load_initial_weights
 from jaxsr.weights import Weights, read_weights, zoo
 from jaxsr.weights.cards import card_name, list_entries, model_card
 from tools.publish import MOST_PACKAGED_BYTES, ROOT

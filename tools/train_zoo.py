@@ -276,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given, overrides = parser.parse_known_args(arguments)
     folder = given.folder or ROOT / "jaxsr" / "weights"
-    until = time.monotonic() + 3600 * (given.hours or 1e6)
+    until = time.monotonic() + 3600 * (1e6 if given.hours is None else given.hours)
 
     def opened() -> list[Recipe]:
         return open_recipes(given.recipes, overrides, given.runs.absolute(), folder)

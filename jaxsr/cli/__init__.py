@@ -249,7 +249,7 @@ def _convert(options: argparse.Namespace) -> None:
     from jaxsr.convert import convert
     from jaxsr.files import check_place
 
-    check_place(options.out)
+    check_place(options.out, inputs=options.files)
     fields = {}
     for setting in options.field:
         name, _, value = setting.partition("=")
@@ -270,7 +270,7 @@ def _export(options: argparse.Namespace) -> None:
     from jaxsr.export import write
     from jaxsr.files import check_place
 
-    check_place(options.out)
+    check_place(options.out, inputs=[options.model])
     print(write(options.model, options.out, options.format, scale=options.scale))
 
 

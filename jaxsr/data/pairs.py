@@ -37,10 +37,20 @@ def read_pair(source: Source, index: int, *, scale: int, channels: int = 3) -> P
             made from that.
 
     Raises:
-        InputError: the LR image that the source ships is not of the HR image's size
-            divided by the scale.
+        InputError: the image is smaller than the scale, or the LR image that the source
+            ships is not of the HR image's size divided by the scale.
     """
-    whole = source.hr(index)
+    return _pair(source, index, source.hr(index), scale=scale, channels=channels)
+
+
+def _pair(
+    source: Source, index: int, whole: np.ndarray, *, scale: int, channels: int
+) -> Pair:
+    if min(whole.shape[:2]) < scale:
+        raise InputError(
+            f"{source.name}: image {source.image_name(index)} is {whole.shape[1]}x"
+            f"{whole.shape[0]}, expected at least {scale}x{scale} at x{scale}"
+        )
     hr = crop_to_multiple(whole, scale)
     lr = source.lr(index, scale)
     if lr is not None:
@@ -87,24 +97,28 @@ def read_pairs(
         disable=None if progress else True,  # None: shown on terminals only
     )
 
-    def read(index: int) -> Pair:
-        return read_pair(source, index, scale=scale, channels=channels)
+    side = scale * patch_size
+
+    def read(index: int) -> Pair | None:
+        hr = source.hr(index)
+        height, width = (length // scale * scale for length in hr.shape[:2])
+        if min(height, width) >= side:
+            return _pair(source, index, hr, scale=scale, channels=channels)
+        if skip_small:
+            return None
+        raise InputError(
+            f"{source.name}: image {source.image_name(index)} is {width}x{height}, "
+            f"smaller than a patch of {side}x{side} (patch_size {patch_size} at "
+            f"x{scale})"
+        )
 
     with bar:
         for index, pair in enumerate(map_in_order(read, range(count), threads)):
             bar.update()
-            if min(pair.lr.shape[:2]) >= patch_size:
-                yield index, pair
-            elif skip_small:
+            if pair is None:
                 left_out += 1
             else:
-                height, width, _ = pair.hr.shape
-                side = scale * patch_size
-                raise InputError(
-                    f"{source.name}: image {source.image_name(index)} is "
-                    f"{width}x{height}, smaller than a patch of {side}x{side} "
-                    f"(patch_size {patch_size} at x{scale})"
-                )
+                yield index, pair
     if left_out == count:
         raise InputError(
             f"{source.name}: none of its {count} images is as large as a patch "

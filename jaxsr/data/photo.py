@@ -32,6 +32,8 @@ MOST_BLUR = 0.7
 QUALITIES = (30, 95)
 """Range of JPEG's quality."""
 
+# Of the seed's random streams; the split of it into two has 0 and 1.
+_STREAM = 2
 _MOST_NOISE = 10 / 255
 _FILTERS = ("bicubic", "bilinear", "area")
 
@@ -58,8 +60,9 @@ def photo_batch(
         {"lr": float32 [N, p, p, C], "hr": [N, s*p, s*p, C] as it came}, LR in steps of
         1/255 as from files.
     """
-    # Apart from the stream of patches, which has the seed itself.
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), step)
+    # Apart from those of the patches' order and places, in jaxsr.data.device_pipeline.
+    apart = jax.random.fold_in(jax.random.key(seed), _STREAM)
+    key = jax.random.fold_in(apart, step)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows)
     values = hr.astype(jnp.float32) / 255 if hr.dtype == jnp.uint8 else hr
     degrade = functools.partial(photo_degradation, scale=scale)

@@ -86,6 +86,10 @@ def _decode_tiff(file: BinaryIO, check_size: CheckSize):
         return _with_channels(_pixels(_simplify(image))), info
 
 
+# Pillow's names of gray of fewer bits than a byte.
+_GRAY_DEPTHS = {"L;2": 2, "L;4": 4}
+
+
 def _decode_png(file: BinaryIO, check_size: CheckSize):
     chunks = png.read_chunks(file)
     check_size(*png.size(chunks))
@@ -99,6 +103,9 @@ def _decode_png(file: BinaryIO, check_size: CheckSize):
             if not png.is_complete(chunks):
                 raise EOFError("fewer rows are there than the header says")
         key = image.info.get("transparency")
+        if isinstance(key, int) and (depth := _GRAY_DEPTHS.get(rawmode)):
+            # Pillow makes 8 bits of the pixels, but not of the gray that is clear.
+            key = image.info["transparency"] = key * 255 // (2**depth - 1)
         if rawmode.endswith(";16B") and image.mode[0] != "I":
             pixels = _decode_deep_png(content, image, rawmode)
         else:

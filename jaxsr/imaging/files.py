@@ -223,7 +223,7 @@ def _encode(
     metadata: Metadata | None,
     quality: int | None,
 ) -> list[Part]:
-    path = Path(path)
+    path, image = Path(path), np.asarray(image)
     if image.ndim == 2:
         image = image[..., None]
     if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or 0 in image.shape:

@@ -113,8 +113,10 @@ def _unchanged(sr: np.ndarray) -> np.ndarray:
 def _from_pil(image: Image.Image) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     mode = image.mode
-    if mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if mode in ("P", "L", "RGB") and image.has_transparency_data:
+        image = image.convert("LA" if mode == "L" else "RGBA")
+    elif mode == "P":
+        image = image.convert("RGB")
     elif mode in _BECOME:
         image = image.convert(_BECOME[mode])
     elif mode not in _AS_THEY_ARE:
@@ -126,6 +128,8 @@ def _from_pil(image: Image.Image) -> np.ndarray:
 
 def _to_pil(array: np.ndarray, original: Image.Image) -> Image.Image:
     image = Image.fromarray(array)
-    if profile := original.info.get("icc_profile"):
+    profile = original.info.get("icc_profile")
+    # What became RGB has no use for a profile of its own colours.
+    if profile and original.mode not in ("CMYK", "YCbCr", "HSV"):
         image.info["icc_profile"] = profile
     return image

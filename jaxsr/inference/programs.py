@@ -159,7 +159,8 @@ def enlarge(
     batch = jax.device_put(np.ascontiguousarray(lr[None]), by_rows)
     size = jax.device_put((np.int32(height), np.int32(width)), everywhere)
     arguments = (placed, batch, *(size if on_canvas else ()))
-    shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(placed))
+    leaves, tree = jax.tree.flatten(placed)
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
     fusions = None
     if alone and on_cpu and count == 1:
         channels = (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4)
@@ -171,7 +172,15 @@ def enlarge(
         lowered = program.lower(*arguments)
         return _compile_with(lowered, fusions)
 
-    key = (model, batch.shape, on_canvas, variables.devices[:count], shapes, fusions)
+    key = (
+        model,
+        batch.shape,
+        on_canvas,
+        variables.devices[:count],
+        tree,
+        shapes,
+        fusions,
+    )
     sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
     scale = sr.shape[0] // rows
     return sr[: height * scale, : width * scale]

@@ -78,6 +78,8 @@ class Network(nn.Module):
             if not kinds or field.name in ("parent", "name"):
                 continue
             value = getattr(self, field.name)
+            if typing.get_origin(field.type) is tuple:
+                self._check_length(field.name, value, typing.get_args(field.type))
             values = value if isinstance(value, tuple) else (value,)
             if not all(_is_allowed(item, kinds) for item in values):
                 words = " or ".join(_WORDS[kind] for kind in kinds)
@@ -87,6 +89,12 @@ class Network(nn.Module):
         mean = getattr(self, "mean", (0.0,))  # the colour that some subtract
         if len(mean) not in (1, self.channels):
             self.refuse("mean", f"expected {self.channels} values, got {len(mean)}")
+
+    def _check_length(self, field: str, value: Any, parts: tuple[Any, ...]) -> None:
+        """Finds that a value is a tuple, of as many parts if their number is given."""
+        count = "" if ... in parts else f"{len(parts)} "
+        if not isinstance(value, tuple) or (count and len(value) != len(parts)):
+            self.refuse(field, f"expected {count}values in (), got {value!r}")
 
     def refuse(self, field: str, message: str) -> NoReturn:
         """Raises InputError about a field."""

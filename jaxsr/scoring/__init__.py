@@ -17,6 +17,7 @@ from jaxsr.scoring.result import (
     read_result,
     write_result,
 )
+from jaxsr.scoring.sets import open_sets
 from jaxsr.scoring.table import markdown_table
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "hardware",
     "markdown_table",
     "methods_picture",
+    "open_sets",
     "pair_by_name",
     "read_result",
     "score_folders",

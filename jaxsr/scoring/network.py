@@ -15,6 +15,7 @@ from jaxsr.cpu import count_cores
 from jaxsr.data import Source
 from jaxsr.data.benchmarks import is_unusual
 from jaxsr.errors import InputError, named
+from jaxsr.files import is_one_of
 from jaxsr.imaging import imresize, write_image
 from jaxsr.in_order import map_in_order
 from jaxsr.inference import Device, Upscaler
@@ -61,12 +62,15 @@ def evaluate(
 
     Raises:
         InputError: unknown set or protocol, another scale than the network's, an image
-            too small to score, a parameter or an output that is not finite.
+            too small to score, a parameter or an output that is not finite, a folder
+            for SR images in which they would replace the set's.
     """
     rules = get_protocol(protocol)
     if upscaler.scale != scale:
         raise InputError(f"the network enlarges x{upscaler.scale}, expected x{scale}")
-    sources = open_sets(benchmarks, scale=scale, data_dir=data_dir)
+    sources = open_sets(benchmarks, scale=scale, data_dir=data_dir, protocol=protocol)
+    if save_images is not None:
+        _check_targets(Path(save_images), sources, scale)
     check_finite(upscaler.variables)
     jobs = [(name, i) for name, source in sources.items() for i in range(len(source))]
     run = _on_any_device(upscaler, devices or _useful_devices(upscaler))
@@ -81,7 +85,7 @@ def evaluate(
             sr, tiled = super_resolve(upscaler, lr, run=run)
             scores = rules.score(sr, hr, scale, luma=sr.shape[2] < hr.shape[2])
         if save_images is not None:
-            target = Path(save_images) / set_name / f"X{scale}" / f"{image}.png"
+            target = _sr_file(Path(save_images), set_name, scale, image)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_image(target, to_uint8(sr))
         return {
@@ -113,6 +117,19 @@ def evaluate(
         "hardware": hardware(),
         "benchmarks": sets,
     }
+
+
+def _sr_file(folder: Path, set_name: str, scale: int, image: str) -> Path:
+    return folder / set_name / f"X{scale}" / f"{image}.png"
+
+
+def _check_targets(folder: Path, sources: dict[str, Source], scale: int) -> None:
+    """Finds that no SR image would replace an image that is read."""
+    for set_name, source in sources.items():
+        for i in range(len(source)):
+            target = _sr_file(folder, set_name, scale, source.image_name(i))
+            if is_one_of(target, source.image_files(i, scale)):
+                raise InputError(f"{target}: the SR image would overwrite the original")
 
 
 def _share_out(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsr.data import Source, open_benchmark
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, named
 from jaxsr.protocols import Protocol
 
 # Folders named so are not the name of a set; the one above them is.
@@ -16,9 +16,18 @@ HR_FOLDERS = rf"HR|GT|GTmod\d+|original|{SCALE_FOLDERS}"
 
 
 def open_sets(
-    benchmarks: Sequence[str | Source], *, scale: int, data_dir: str | Path | None
+    benchmarks: Sequence[str | Source],
+    *,
+    scale: int,
+    data_dir: str | Path | None,
+    protocol: str = "rgb",
 ) -> dict[str, Source]:
-    """Returns the sets by the name they have in a result, ready for this scale."""
+    """Returns the sets by the name they have in a result, ready for this scale.
+
+    Raises:
+        InputError: there is none, or no such set; two of one name; a set that is not
+            scored under the protocol.
+    """
     if isinstance(benchmarks, str):
         raise TypeError(f"expected a sequence of benchmarks, got {benchmarks!r}")
     sources: dict[str, Source] = {}
@@ -34,6 +43,8 @@ def open_sets(
             name = folder_name(name.removeprefix("folder:"), HR_FOLDERS)
         if name in sources:
             raise InputError(f"two benchmarks are called {name!r}, expected it once")
+        with named(name):
+            _check_protocol(source, protocol)
         sources[name] = source.at_scale(scale)
     if not sources:
         raise InputError("no benchmark to evaluate on, expected at least one")
@@ -52,14 +63,20 @@ def lr_image(
     Raises:
         InputError: a set with LR images of its own, and another protocol than "rgb".
     """
+    _check_protocol(source, rules.name)
     if not source.scored_from_own_lr:
         return rules.degrade(source.hr(index), scale, channels=channels)
     lr = source.lr(index, scale)
-    if rules.name != "rgb" or lr is None:
-        raise InputError(
-            f"expected protocol rgb, whose LR images are uint8, got {rules.name}"
-        )
+    if lr is None:
+        raise InputError(f"expected LR images at x{scale}, found none")
     return lr
+
+
+def _check_protocol(source: Source, protocol: str) -> None:
+    if source.scored_from_own_lr and protocol != "rgb":
+        raise InputError(
+            f"expected protocol rgb, whose LR images are uint8, got {protocol}"
+        )
 
 
 def folder_name(folder: str | Path, uninformative: str) -> str:

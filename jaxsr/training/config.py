@@ -90,7 +90,10 @@ def _is_pattern(text: Any) -> bool:
 
 def _are_rates(rates: dict[str, Any]) -> bool:
     return all(
-        _is_pattern(pattern) and _is_number(rate) and 0 <= rate < math.inf
+        _is_pattern(pattern)
+        and "." not in pattern  # ConfigDict takes no such name
+        and _is_number(rate)
+        and 0 <= rate < math.inf
         for pattern, rate in rates.items()
     )
 
@@ -150,7 +153,11 @@ KEYS: dict[str, Key] = {
     "optimizer.clip_norm": _at_least(0, 0.0),
     "optimizer.clip_update": _at_least(0, 0.0),
     "optimizer.layer_rates": Key(
-        {}, dict, "regular expressions and factors of at least 0", _are_rates
+        {},
+        dict,
+        r"regular expressions without a dot ([\w/]* for any name) and factors of at "
+        "least 0",
+        _are_rates,
     ),
     "optimizer.muon_layers": Key(
         r".*conv\d+/kernel|body_end/kernel", str, "a regular expression", _is_pattern

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from jaxsr import models, processes, scoring
+from jaxsr.errors import named
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import Network
+from jaxsr.protocols import get_protocol
 from jaxsr.training.config import Config
 from jaxsr.training.metric_log import MetricLog
 
@@ -19,6 +21,25 @@ from jaxsr.training.metric_log import MetricLog
 def benchmark_names(config: Config) -> list[str]:
     """Returns the names in `config.eval.benchmarks`."""
     return [name for name in config.eval.benchmarks.split(",") if name]
+
+
+def check_evaluation(config: Config) -> None:
+    """Finds that the benchmarks are at hand and go with the protocol.
+
+    Raises:
+        InputError: they are or do not; the message names the key.
+    """
+    protocol = config.eval.protocol
+    with named("eval.protocol"):
+        get_protocol(protocol)
+    if names := benchmark_names(config):
+        with named("eval.benchmarks"):
+            scoring.open_sets(
+                names,
+                scale=config.model.scale,
+                data_dir=config.data.data_dir,
+                protocol=protocol,
+            )
 
 
 def evaluation(

@@ -57,7 +57,8 @@ def fit(
     SIGTERM and Ctrl-C end the run after the dispatch in progress, without another
     evaluation: whoever sends them may give a few seconds only. Several processes end it
     at the same step, whichever of them got the signal and whatever their clocks say.
-    However it ends, a checkpoint of the last step is on disk when this returns.
+    However it ends, a checkpoint of the last step is on disk when this returns, and
+    when an evaluation raises.
 
     The host waits for the devices only where it needs their results, for a checkpoint
     or an evaluation: measurements that are only logged are fetched while the devices
@@ -130,13 +131,14 @@ def fit(
                 continue
 
             numbers = pending.collect() | {"minutes": minutes}
-            if evaluate is not None and evaluating:
-                scores = signals.break_off(evaluate, state.variables(), step)
-                if scores is None:
-                    ending, saving, stopping = Ending.SIGNAL, True, True
-                numbers |= scores or {}
-                pending.restart_clock()
-            report(step, numbers)
+            with _saved_if_failing(checkpoints, state):
+                if evaluate is not None and evaluating:
+                    scores = signals.break_off(evaluate, state.variables(), step)
+                    if scores is None:
+                        ending, saving, stopping = Ending.SIGNAL, True, True
+                    numbers |= scores or {}
+                    pending.restart_clock()
+                report(step, numbers)
             if saving:
                 checkpoints.save(state, psnr=numbers.get("psnr"))
             if stopping:
@@ -146,6 +148,20 @@ def fit(
     if step < cadence.steps or ending == Ending.SIGNAL:
         _log.info("%s", _why(ending, cadence, step=step, steps_done=step - first_step))
     return state, ending
+
+
+@contextlib.contextmanager
+def _saved_if_failing(checkpoints: Checkpoints, state: TrainState) -> Iterator[None]:
+    """Saves the state before an error of what is done beside training goes on."""
+    try:
+        yield
+    except Exception as error:
+        # Of several processes all have to save: of this one they all know.
+        if jax.process_count() == 1 or isinstance(error, InputError):
+            checkpoints.save(state)
+            checkpoints.wait()
+            _log.info("step %d is saved; the same command goes on", state.step)
+        raise
 
 
 def _why(ending: Ending, cadence: Cadence, *, step: int, steps_done: int) -> str:

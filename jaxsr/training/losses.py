@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, first_line
 from jaxsr.places import at_place
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
@@ -50,6 +50,23 @@ def get_loss(name: str) -> Loss:
             "or package.module:function"
         )
     return at_place(name, f"train.loss: {name!r}")
+
+
+def check_loss(loss: Loss, name: str) -> None:
+    """Finds that a loss is a function of two batches of images that gives a number.
+
+    Raises:
+        InputError: it cannot be called so, or gives something else.
+    """
+    images = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.float32)
+    expected = f"train.loss: {name}: expected loss(sr, hr) to give one float"
+    try:
+        given = jax.eval_shape(loss, images, images)
+    except TypeError as error:
+        raise InputError(f"{expected} ({first_line(error)})") from error
+    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
+    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(f"{expected}, got {given}")
 
 
 def name_of(loss: Loss) -> str:

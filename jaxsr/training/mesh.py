@@ -7,8 +7,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxsr.errors import InputError
-
-DATA_AXIS = "data"
+from jaxsr.layers.batch_norm import DATA_AXIS
 
 
 def create_mesh(batch_size: int) -> Mesh:

@@ -33,19 +33,28 @@ def create_model(config: Config) -> Network:
     return models.create(**config.model, dtype=dtypes[config.train.dtype])
 
 
-def create_training_model(config: Config) -> Network:
+def create_training_model(config: Config, own: Network | None = None) -> Network:
     """Returns `create_model(config)`, its blocks run as the keys of training say.
 
+    Args:
+        own: a network to be taken in place of the config's.
+
     Raises:
-        InputError: as `create_model`; `train.remat` or `train.roll_blocks` is unknown,
-            or chosen for a network without a chain of blocks.
+        InputError: as `create_model`; `own` computes in another type than the config
+            says; `train.remat` or `train.roll_blocks` is unknown, or chosen for a
+            network without a chain of blocks.
     """
     on_accelerator = jax.default_backend() != "cpu"
     choices = {
         "remat": {"none": False, "blocks": True},
         "roll_blocks": {"never": False, "accelerator": on_accelerator, "always": True},
     }
-    model = create_model(config)
+    if own is not None and config.train.dtype != jnp.dtype(own.dtype).name:
+        raise InputError(
+            f"train.dtype: expected {jnp.dtype(own.dtype).name}, in which the given "
+            f"network computes, got {config.train.dtype}"
+        )
+    model = create_model(config) if own is None else own
     for key, values in choices.items():
         if config.train[key] not in values:
             raise InputError(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsr.errors import InputError
+from jaxsr.errors import InputError, first_line
 from jaxsr.places import at_place
 
 
@@ -32,16 +32,18 @@ def create_schedule(
             steps, not below `final_learning_rate`; "cosine": from `learning_rate` at
             the end of the warm-up to `final_learning_rate` at step `steps`; "wsd"
             (warm-up, stable, decay): constant until the last `decay_steps` of `steps`,
-            then falling as 1 - sqrt, which is the best of those that Haegele et al.
-            (2024), https://arxiv.org/abs/2405.18392, compare. How long the run is may
-            be decided while it goes on, as long as the fall has not begun.
+            or what the warm-up leaves of them, then falling as 1 - sqrt, which is the
+            best of those that Haegele et al. (2024), https://arxiv.org/abs/2405.18392,
+            compare. How long the run is may be decided while it goes on, as long as the
+            fall has not begun.
         steps: length of the run; "cosine" and the end of "wsd" depend on it.
         warmup_steps: the rate rises linearly from 0 over the first so many steps.
 
     Raises:
         InputError: unknown schedule.
     """
-    if schedule == "constant":
+    # A factor of 1 is for optax a growth, to which the final rate would be the bound.
+    if schedule == "constant" or (schedule == "halving" and decay_factor == 1):
         rate = optax.constant_schedule(learning_rate)
     elif schedule == "halving":
         rate = optax.exponential_decay(
@@ -58,9 +60,11 @@ def create_schedule(
             alpha=final_learning_rate / learning_rate,
         )
     elif schedule == "wsd":
-        fall = _square_root_decay(learning_rate, final_learning_rate, decay_steps)
         # Counted from the end of the warm-up, as all of them.
-        begin = max(steps - decay_steps - warmup_steps, 0)
+        after_warmup = max(steps - warmup_steps, 0)
+        decay_steps = min(decay_steps, after_warmup)
+        fall = _square_root_decay(learning_rate, final_learning_rate, decay_steps)
+        begin = after_warmup - decay_steps
         stable = optax.constant_schedule(learning_rate)
         rate = optax.join_schedules([stable, fall], [begin])
     else:
@@ -164,7 +168,14 @@ def _of_another_package(
     place: str, schedule: optax.Schedule
 ) -> optax.GradientTransformation:
     what = f"optimizer.name: {place!r}"
-    made = at_place(place, what)(schedule)
+    function = at_place(place, what)
+    try:
+        made = function(schedule)
+    except TypeError as error:
+        raise InputError(
+            f"{what}: expected a function that makes an optax.GradientTransformation "
+            f"of a schedule alone ({first_line(error)})"
+        ) from error
     if not hasattr(made, "init") or not hasattr(made, "update"):
         raise InputError(
             f"{what}: expected a function that makes an optax.GradientTransformation "

@@ -10,20 +10,19 @@ import jax
 from etils import epath
 
 from jaxsr import models, processes
-from jaxsr.data import Source, open_benchmark, open_source
+from jaxsr.data import Source, open_source
 from jaxsr.data.photo import MARGIN as PHOTO_MARGIN
 from jaxsr.data.photo import photo_batch
 from jaxsr.errors import InputError, named
-from jaxsr.loading import load_initial_weights
 from jaxsr.models import Network
-from jaxsr.protocols import get_protocol
 from jaxsr.training.cadence import Cadence
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.config import Config, check_config
-from jaxsr.training.evaluation import benchmark_names, evaluation, report
+from jaxsr.training.evaluation import check_evaluation, evaluation, report
+from jaxsr.training.initial_weights import start
 from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.loop import Ending, fit
-from jaxsr.training.losses import Loss, get_loss, name_of
+from jaxsr.training.losses import Loss, check_loss, get_loss, name_of
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.network import create_training_model
@@ -32,7 +31,7 @@ from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.profile import profiled
 from jaxsr.training.progress import messages
 from jaxsr.training.staging import local_folder
-from jaxsr.training.state import TrainState, create_state, start_from
+from jaxsr.training.state import TrainState, create_state
 from jaxsr.training.step import degrade_first, make_step
 from jaxsr.training.training_images import record_images
 from jaxsr.training.wandb_log import check_wandb, open_wandb
@@ -120,15 +119,17 @@ def _train(
     check_config(config)
     check_workdir(workdir, config)
     check_wandb(config.train.wandb)
-    model = model or create_training_model(config)
+    model = create_training_model(config, model)
     mesh = create_mesh(config.data.batch_size)
     check_dtype(config.train.dtype, mesh)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     optimizer = create_optimizer(schedule, **config.optimizer)
+    loss = loss or get_loss(config.train.loss)
+    check_loss(loss, config.train.loss)
     step = make_step(
         model,
         optimizer,
-        loss or get_loss(config.train.loss),
+        loss,
         ema_decay=config.train.ema_decay,
         supervision_weight=config.train.supervision_weight,
     )
@@ -144,11 +145,7 @@ def _train(
         source = source or open_source(config.data.train, **at_hand)
         source = source.at_scale(config.model.scale)
     processes.ask_first(lambda: check_source(workdir, config, source))
-    with named("eval.protocol"):
-        get_protocol(config.eval.protocol)
-    with named("eval.benchmarks"):
-        for name in benchmark_names(config):
-            open_benchmark(name, **at_hand)
+    check_evaluation(config)
     lr_origin = lr_origin or source.lr_origin(config.model.scale)
     _log.info("LR images of %s: %s", source.name, lr_origin)
 
@@ -166,7 +163,9 @@ def _train(
             use_ema=config.train.ema_decay > 0,
         )
         state = replicate(state, mesh)
-        state = checkpoints.restore(state) or _start(config, model, state)
+        state = checkpoints.restore(state) or start(
+            config.train.init_from, model, state
+        )
         first_step = int(state.step)
         pipeline = open_pipeline(
             step,
@@ -247,25 +246,6 @@ def _with_own_parts(
     if source is not None:
         config.data.train = source.name
     return config
-
-
-def _start(config: Config, model: Network, state: TrainState) -> TrainState:
-    """Returns the state of a new run, with the weights that it starts from, if any."""
-    source = config.train.init_from
-    if not source:
-        return state
-    variables = load_initial_weights(source, model)
-    with named(f"train.init_from: {source}"):
-        state, anew = start_from(state, variables)
-    total = len(jax.tree.leaves(state.variables()))
-    _log.info(
-        "starting from %s (%d of %d variables); anew: %s",
-        source,
-        total - len(anew),
-        total,
-        ", ".join(anew) or "nothing",
-    )
-    return state
 
 
 def _batch_options(config: Config) -> dict[str, Any]:

@@ -97,8 +97,11 @@ class Weights:
         """Writes a `.safetensors` file, whole or not at all.
 
         Raises:
+            InputError: a name of another suffix, by which it would not be read again.
             OSError: the file cannot be written.
         """
+        if Path(path).suffix.lower() != ".safetensors":
+            raise InputError(f"{path}: expected a name that ends in .safetensors")
         kept = {k: self.variables[k] for k in _COLLECTIONS if k in self.variables}
         tensors = {
             # safetensors writes memory as it lies: order="C" is for transposed views.

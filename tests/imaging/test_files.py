@@ -85,16 +85,39 @@ def test_read_image_tiff_uint16(tmp_path, channels, byteorder, compression):
     np.testing.assert_array_equal(read_image(tmp_path / "deep.tif"), image)
 
 
+def chunk(name: bytes, body: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(name + body))
+    return struct.pack(">I", len(body)) + name + body + check
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_read_image_gray_of_any_depth_with_a_clear_gray(tmp_path, depth):
+    largest = 2**depth - 1
+    for clear in {0, 1, largest // 2, largest}:
+        grays = [0, 1, largest, largest // 2] * 2
+        bits = "".join(f"{gray:0{depth}b}" for gray in grays)
+        row = b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+        path = tmp_path / f"{clear}.png"
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">2I5B", len(grays), 1, depth, 0, 0, 0, 0))
+            + chunk(b"tRNS", struct.pack(">H", clear))
+            + chunk(b"IDAT", zlib.compress(row))
+            + chunk(b"IEND", b"")
+        )
+        levels = [gray * 255 // largest for gray in grays]
+        alpha = [0 if gray == clear else 255 for gray in grays]
+        assert read_image(path)[0].tolist() == [
+            list(pair) for pair in zip(levels, alpha, strict=True)
+        ]
+
+
 def test_read_image_uint16_interlaced_with_colour_key(tmp_path):
     # One pixel: the same in all PNG passes, so IHDR alone makes the file interlaced.
     image = np.array([[[1000, 2000, 3000]]], np.uint16)
     path = tmp_path / "key.png"
     write_image(path, image)
     content = path.read_bytes()
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(name + body))
-        return struct.pack(">I", len(body)) + name + body + check
 
     header = chunk(b"IHDR", content[16:28] + b"\x01")
     key = chunk(b"tRNS", struct.pack(">3H", 1000, 2000, 3000))

@@ -1,0 +1,31 @@
+"""What is said of the weights that a run starts from."""
+
+import jax
+import pytest
+
+from jaxsr.models import create
+from jaxsr.training.initial_weights import load_initial_weights
+from jaxsr.weights import Weights
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, ""),
+        ({"depth": 2}, ""),
+        ({"scale": 3}, ""),
+        ({"image_range": 1.0}, "its image_range is 255.0, here it is 1.0: the same"),
+        ({"res_scale": 0.1}, "its res_scale is 1.0, here it is 0.1: the same"),
+    ],
+)
+def test_fields_that_give_the_same_parameters_another_use(
+    tmp_path, caplog, fields, said
+):
+    small = {"features": 4, "depth": 1, "res_scale": 1.0, "scale": 2}
+    network = create("edsr", **small)
+    variables = network.init(jax.random.key(0), jax.numpy.zeros((1, 8, 8, 3)))
+    file = tmp_path / "small.safetensors"
+    Weights.of(network, variables).save(file)
+    load_initial_weights(str(file), create("edsr", **{**small, **fields}))
+    assert said in caplog.text
+    assert bool(caplog.text) == bool(said)
