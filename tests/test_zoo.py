@@ -138,7 +138,8 @@ def test_load_gives_a_network_for_photos():
 
 @of_every_entry
 def test_entry_can_start_a_run_at_another_scale(entry):
-    model = create(entry["network"], scale=entry["scale"] + 1)
+    # Not every network has x5.
+    model = create(entry["network"], scale={2: 3, 3: 4, 4: 2}[entry["scale"]])
     source = f"{zoo.name_of(entry)}_x{entry['scale']}"
     shapes = jax.tree.map(np.shape, load_initial_weights(source, model))
     expected = jax.tree.map(
