@@ -49,9 +49,9 @@ def plan_files(
 
     Raises:
         InputError: an input that does not exist or a folder without pictures; two
-            inputs with one output; an output that is an input, or that exists while
-            neither `overwrite` nor `skip_existing` is set; a file name with a suffix
-            that is no picture's.
+            inputs with one output; a picture's name as the output of several; an output
+            that is an input, or that exists while neither `overwrite` nor
+            `skip_existing` is set; a file name with a suffix that is no picture's.
     """
     inputs = list(inputs)
     if "" in (*inputs, out):  # of a shell's variable that is not set
@@ -75,6 +75,11 @@ def plan_files(
     if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix and not is_folder:
         _check_suffix(out, suffix)
         pairs = [(sources[0][0], out)]
+    elif out.suffix.lower() in SUFFIXES and not is_folder:
+        raise InputError(
+            f"{out}: expected a folder for the results of several pictures, got the "
+            "name of one (a / behind it, if that is a folder's)"
+        )
     elif (file := _file_on_the_way_to(out)) is not None:
         raise InputError(f"{out}: expected a folder for the results, {file} is a file")
     else:

@@ -505,9 +505,71 @@ def test_models_weights_lists_what_is_published(capsys):
     assert [row[:2] for row in rows] == [[zoo.name_of(e), "x2"] for e in published]
 
 
-def test_models_wrong_scale(error_line):
-    assert main(["models", "--scale", "0"]) == 2
+@pytest.mark.parametrize("network", [[], ["rcbam"]])
+def test_models_wrong_scale(network, error_line):
+    assert main(["models", *network, "--scale", "0"]) == 2
     assert "scale: expected a whole number of at least 1, got 0" in error_line()
+
+
+def test_models_explains_one_at_a_scale(capsys):
+    assert main(["models", "espcn", "--scale", "7"]) == 0
+    output = capsys.readouterr().out
+    # An output for each of 7 x 7 pixels: 32 inputs, 3 x 3, and a bias.
+    assert re.search(rf"part \(x7\)(.*\n)+.* {7 * 7 * (32 * 9 + 1):,}\n", output)
+    assert re.search(r"\nx4 .*\nx7 ", output)
+
+
+def test_models_weights_of_one_network(capsys):
+    assert main(["models", "--weights", "rcbam_lite", "--scale", "3"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[:2] for row in rows] == [["rcbam_lite", "x3"]]
+
+
+@pytest.mark.parametrize(
+    "words, wanted",
+    [
+        (["rcbamm"], "rcbamm"),
+        (["--scale", "0"], "a network x0"),
+        (["rcbam_lite", "--scale", "9"], "rcbam_lite x9"),
+    ],
+)
+def test_models_weights_that_are_not_there(words, wanted, error_line):
+    assert main(["models", "--weights", *words]) == 2
+    assert error_line().startswith(f"error: no weights of {wanted}: there are amms x2")
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "nan"])
+@pytest.mark.parametrize("command", [["demo"], ["upscale", "a.png", "-o", "b.png"]])
+def test_a_limit_that_is_none(command, limit, error_line):
+    assert main([*command, "--max-megapixels", limit]) == 2
+    said = f"error: --max-megapixels: expected a number above 0, got {limit}\n"
+    assert error_line() == said.strip()
+
+
+def test_demo_port_that_is_none(error_line):
+    assert main(["demo", "--port", "70000"]) == 2
+    assert error_line() == "error: --port: expected 1 to 65535, got 70000"
+
+
+def test_data_check_wrong_scale(error_line):
+    assert main(["data", "check", "sample-eval", "--scale", "0"]) == 2
+    assert "scale must be a whole number of at least 1, got 0" in error_line()
+
+
+def test_layers_can_be_looked_into(tmp_path):
+    """JAX_DISABLE_JIT runs one operation after the other."""
+    write_image(tmp_path / "a.png", np.zeros((6, 5, 3), np.uint8))
+    words = ["upscale", "a.png", "-o", "b.png", "--model", "fsrcnn_x2"]
+    end = subprocess.run(
+        [sys.executable, "-m", "jaxsr.cli", *words],
+        cwd=tmp_path,
+        env=os.environ
+        | {"PYTHONPATH": str(Path(jaxsr.__file__).parents[1]), "JAX_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert end.returncode == 0, end.stderr
+    assert read_image(tmp_path / "b.png").shape == (12, 10, 3)
 
 
 def test_version(capsys):

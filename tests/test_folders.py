@@ -44,6 +44,15 @@ def test_plan_files_names(photos, tmp_path):
     assert plan_files([a], tmp_path / "dotted.dir").pairs == expected
 
 
+@pytest.mark.parametrize("several", [["."], ["a.png", "b.png"]])
+def test_plan_files_of_several_into_one(photos, tmp_path, several):
+    inputs = [photos / name for name in several]
+    with pytest.raises(InputError, match=r"out\.png: expected a folder for"):
+        plan_files(inputs, tmp_path / "out.png")
+    for is_meant in (f"{tmp_path}/out.png/", tmp_path / "out.v2"):
+        assert len(plan_files(inputs, is_meant).pairs) == 2
+
+
 def test_plan_files_protects_files(photos, tmp_path):
     a = photos / "a.png"
     with pytest.raises(InputError, match="would overwrite an input"):

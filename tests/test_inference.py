@@ -139,6 +139,35 @@ def test_run_integer_picture():
         bicubic().run(np.zeros((4, 4, 3), np.uint8))
 
 
+@pytest.mark.parametrize(
+    "lr, got",
+    [
+        (np.full((4, 4, 3), 255.0), "got 255 to 255"),
+        (np.array([[[-3.0], [0.5]]]), "got -3 to 0.5"),
+        (np.full((2, 4, 4, 3), np.nan), "got nan to nan"),
+        (np.zeros((4, 4, 3), complex), "got complex128"),
+        (np.array([[["a"]]], object), "got object"),
+    ],
+)
+def test_run_on_no_floats_about_0_to_1(lr, got):
+    with pytest.raises(InputError, match=rf"expected floats in \[0, 1\], {got}"):
+        bicubic().run(lr)
+
+
+def test_run_on_what_interpolation_made():
+    """It overshoots at edges."""
+    lr = np.zeros((8, 8, 3), jnp.bfloat16)
+    lr[:4] = 1.125
+    lr[4:] = -0.125
+    assert bicubic().run(lr).shape == (16, 16, 3)
+
+
+def test_parameters_where_variables_are_expected():
+    upscaler = tiny()
+    with pytest.raises(InputError, match='variables: expected .*"params".*got head'):
+        Upscaler(upscaler.model, upscaler.variables["params"])
+
+
 def test_run_equals_apply():
     upscaler, lr = tiny(), exact_picture(12, 9, 3)
     model = upscaler.model

@@ -339,6 +339,8 @@ WRONG_FIELDS = [
     ("edsr", {"res_scale": float("nan")}, "res_scale: expected a finite number"),
     ("srcnn", {"features": (64, 0)}, r"features: expected a whole .* got \(64, 0\)"),
     ("scn", {"channels": 3}, "channels: expected 1, for luma, got 3"),
+    ("edsr", {"dtype": "int8"}, "dtype: expected float32 or bfloat16, got 'int8'"),
+    ("bicubic", {"dtype": "fp32"}, "dtype: expected float32 or bfloat16, got 'fp32'"),
 ]
 
 

@@ -286,6 +286,18 @@ def test_evaluate_refuses_a_parameter_that_is_not_finite(photos, protocol):
         Upscaler(upscaler.model, upscaler.variables)
 
 
+@pytest.mark.parametrize("broken", ["sr", "hr"])
+def test_score_folders_names_a_broken_file_once(tmp_path, broken):
+    for folder in ("sr", "hr"):
+        write_image(tmp_path / folder / "a.png", np.zeros((8, 8, 3), np.uint8))
+    file = tmp_path / broken / "a.png"
+    file.write_bytes(b"broken")
+    with pytest.raises(InputError) as error:
+        score_folders(tmp_path / "sr", tmp_path / "hr", scale=2)
+    assert str(error.value).startswith(f"{file}: expected a whole image")
+    assert str(error.value).count("a.png") == 1
+
+
 def test_score_folders_names_a_missing_folder(photos, tmp_path):
     with pytest.raises(InputError, match="nowhere: expected a folder of images"):
         score_folders(tmp_path / "nowhere", photos, scale=2)
@@ -308,6 +320,12 @@ def _pair(sr_names, hr_names, scale=2):
 @pytest.mark.parametrize("hr_name", ["baby.png", "baby_HR.png", "baby_GT.jpg"])
 def test_pair_by_name_allows_suffixes(sr_name, hr_name):
     assert _pair([sr_name], [hr_name]) == [("baby", sr_name, hr_name)]
+
+
+def test_pair_by_name_of_one_name_in_two_spellings():
+    """One system writes an umlaut as one character, another as two."""
+    sr, hr = Path("gru\u0308n_x2.png"), Path("gr\u00fcn.png")
+    assert pair_by_name([sr], [hr], 2) == [("gr\u00fcn", sr, hr)]
 
 
 def test_pair_by_name_prefers_the_longest_name():

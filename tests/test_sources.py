@@ -164,6 +164,27 @@ def test_images_smaller_than_the_scale(tmp_path, caplog):
     assert "left out 1 of 2 images" in caplog.text
 
 
+def test_sub_folders_that_nobody_reads(tmp_path, caplog):
+    for name in ("a.png", "LR/a.png", "more/b.png", "x/c.png", "notes/empty"):
+        write_noise(tmp_path / name) if name.endswith("png") else (
+            (tmp_path / name).mkdir(parents=True)
+        )
+    assert names(open_source(f"folder:{tmp_path}")) == ["a"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"folder:{tmp_path}: images of its sub-folders are passed over: more, x"
+    )
+
+
+def test_lr_of_names_with_dots_of_their_own(tmp_path):
+    """One system writes an umlaut as one character, another as two."""
+    write_noise(tmp_path / "HR" / "gr\u00fcn.png")
+    write_noise(tmp_path / "LR" / "gru\u0308nx2.png", 6, 5)
+    source = open_source(f"folder:{tmp_path}")
+    lr = source.lr(0, 2)
+    assert lr is not None and lr.shape == (6, 5, 3)
+
+
 def test_lr_of_no_scale(tmp_path):
     write_noise(tmp_path / "HR/a.png")
     write_noise(tmp_path / "LR/a.png", 5, 9)

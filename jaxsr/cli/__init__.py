@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import jaxsr
-from jaxsr.cli import demo, evaluate, upscale, upscale_flags
+from jaxsr.cli import demo, evaluate, models, upscale, upscale_flags
 from jaxsr.errors import InputError, printable, reports_input_errors
 
 
@@ -175,15 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_arguments(measure)
     measure.set_defaults(command=evaluate.run)
 
-    models = commands.add_parser("models", help="list the networks, or the weights")
-    models.add_argument("name", nargs="?", metavar="NETWORK", help="explain this one")
-    models.add_argument("--scale", type=int, help="default: 2; of weights, all")
-    models.add_argument(
-        "--weights",
-        action="store_true",
-        help="list published weights and their PSNR instead of all networks",
-    )
-    models.set_defaults(command=_models)
+    catalogue = commands.add_parser("models", help="list the networks, or the weights")
+    models.add_arguments(catalogue)
+    catalogue.set_defaults(command=models.run)
     return parser
 
 
@@ -272,24 +266,3 @@ def _export(options: argparse.Namespace) -> None:
 
     check_place(options.out, inputs=[options.model])
     print(write(options.model, options.out, options.format, scale=options.scale))
-
-
-def _models(options: argparse.Namespace) -> None:
-    from jaxsr.models.catalogue import explain_network, list_networks
-
-    if options.weights:
-        _list_weights(options.scale)
-        return
-    scale = 2 if options.scale is None else options.scale
-    lines = explain_network(options.name) if options.name else list_networks(scale)
-    for line in lines:
-        print(line, flush=True)
-
-
-def _list_weights(scale: int | None) -> None:
-    from jaxsr.weights.cards import list_entries
-    from jaxsr.weights.zoo import read_manifest
-
-    entries = [e for e in read_manifest() if scale in (None, e["scale"])]
-    print("PSNR in dB of luma, protocol rgb; model cards: docs/models/")
-    print(list_entries(entries))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxsr.cli.upscale_flags import check_megapixels
 from jaxsr.errors import InputError, is_out_of_memory
 
 Progress = Callable[[int, int], object]
@@ -40,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
     from jaxsr.compilation_cache import keep_compiled_programs
     from jaxsr.cpu import keep_freed_memory, use_every_core
 
+    check_megapixels(options.max_megapixels)
+    if options.port is not None and not 1 <= options.port <= 65535:
+        raise InputError(f"--port: expected 1 to 65535, got {options.port}")
     keep_freed_memory()
     use_every_core()
     keep_compiled_programs()

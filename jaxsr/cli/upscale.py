@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from jaxsr.cli.upscale_flags import check_megapixels
 from jaxsr.errors import InputError, printable
 from jaxsr.process_flags import joined
 
@@ -20,6 +21,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("expected a picture, a folder or - for standard input")
     if options.quality is not None and not 1 <= options.quality <= 100:
         raise InputError(f"--quality: expected 1 to 100, got {options.quality}")
+    check_megapixels(options.max_megapixels)
     suffix = _suffix(options.format)
     streams = STANDARD in (*inputs, options.out)
     if streams:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from jaxsr.errors import InputError
 from jaxsr.process_flags import add_process_flags
 
 
@@ -123,3 +124,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "JAX can; JAXSR_CACHE=0 also turns it off)",
     )
     add_process_flags(parser)
+
+
+def check_megapixels(limit: float) -> None:
+    """Refuses what would be no limit, or let nothing through.
+
+    Raises:
+        InputError: a number not above 0.
+    """
+    if not limit > 0:  # NaN is not, and every comparison with it is false
+        raise InputError(f"--max-megapixels: expected a number above 0, got {limit:g}")

@@ -1,10 +1,12 @@
 """Sources by name, `open_source("t91+bsd200")`: which there are and where they lie."""
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxsr.data.lr_files import other_folders
 from jaxsr.data.source import (
     FolderSource,
     SampleSource,
@@ -13,6 +15,8 @@ from jaxsr.data.source import (
     SumSource,
 )
 from jaxsr.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 # Where a training set's images may lie below the data folder, best known first.
 _TRAINING_SETS = {
@@ -116,7 +120,14 @@ def open_folder(spec: str) -> FolderSource:
     if len(inside) > 1:
         choices = " or ".join(f"folder:{child}" for child in inside)
         raise InputError(f"{spec} holds several HR folders: say {choices}")
-    return FolderSource(spec, inside[0] if inside else folder)
+    source = FolderSource(spec, inside[0] if inside else folder)
+    if others := other_folders(source.folder):
+        names = ", ".join(each.name for each in others[:3])
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        _log.warning(
+            "%s: images of its sub-folders are passed over: %s%s", spec, names, more
+        )
+    return source
 
 
 def find_folder(

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from jaxsr.data.benchmarks import is_benchmark, open_set, unusual_images
 from jaxsr.data.pairs import check_sizes
-from jaxsr.data.source import MADE_HERE, Source
+from jaxsr.data.source import MADE_HERE, Source, check_scale
 from jaxsr.errors import InputError
 from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.imaging.resize import Edge
@@ -156,8 +156,10 @@ def check_source(
         progress: whether a progress bar is shown.
 
     Raises:
-        InputError: there is no such source, or nothing in it.
+        InputError: there is no such source, or nothing in it; a scale that is none.
     """
+    if scale is not None:
+        check_scale(scale)
     source = open_set(spec, data_dir=data_dir, scale=scale)
     if scale is not None:
         scales = (scale,)

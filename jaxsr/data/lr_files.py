@@ -23,7 +23,7 @@ from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images
-from jaxsr.imaging.files import SUFFIXES
+from jaxsr.imaging.files import SUFFIXES, image_stem
 
 _HR_WORD = re.compile(
     r"(?<![a-z])(HR|GT(mod\d+)?|original)(?![a-z])|HR$", re.IGNORECASE
@@ -70,9 +70,9 @@ def check_apart(paths: Sequence[Path]) -> None:
 
     Training on small images as if they were originals would go unnoticed.
     """
-    stems = {path.stem.lower() for path in paths}
+    stems = {image_stem(path).lower() for path in paths}
     for path in paths:
-        stem = path.stem.lower()
+        stem = image_stem(path).lower()
         scaled = re.fullmatch(r"(.+?)[_-]?x[2348]", stem)
         low = re.fullmatch(r"(.+?)_lr[2348]?", stem)  # RealSR's: a_HR.png, a_LR2.png
         of_pair = low and f"{low[1]}_hr" in stems
@@ -106,6 +106,19 @@ def looks_like_lr(
     return None
 
 
+def other_folders(hr_folder: Path) -> list[Path]:
+    """Returns the folders inside that of the HR images which hold images, not LR ones.
+
+    Nobody reads them, which is no matter of course.
+    """
+    lr_folders = [folder for folder, _ in _lr_folders(hr_folder)]
+    return [
+        folder
+        for folder in _folders(hr_folder)
+        if folder not in lr_folders and _holds_images(folder)
+    ]
+
+
 def lr_name(hr_folder: Path) -> Path:
     """Returns what a folder of LR images may be called to be found."""
     name, words = hr_folder.name, [*_HR_WORD.finditer(hr_folder.name)]
@@ -115,14 +128,20 @@ def lr_name(hr_folder: Path) -> Path:
     return hr_folder.with_name(f"{name[:start]}LR{name[end:]}")
 
 
+def _holds_images(folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # one that cannot be opened is somebody else's
+        return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return False
+
+
 def _could_be_lr(folder: Path, hr_paths: Mapping[str, Path], scale: int) -> bool:
     """Returns whether the first image has a smaller one of its name in a folder."""
     name = next(iter(hr_paths))
     stem = re.sub(r"[_-](HR|GT)$", "", name, flags=re.IGNORECASE)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for path in (Path(e) for e in entries if e.name.startswith(stem)):
-            if path.suffix.lower() in SUFFIXES:
-                image, held = _read_name(path.stem, hr_paths)
+        for path in (Path(e) for e in entries):
+            if path.suffix.lower() in SUFFIXES and image_stem(path).startswith(stem):
+                image, held = _read_name(image_stem(path), hr_paths)
                 if image == name and held in (None, scale):
                     if scale in _fitting_scales(hr_paths[name], path):
                         return True
@@ -166,8 +185,7 @@ def _files_of_scale(
     ]
     places = [child for match, child in by_scale if int(match[1]) == scale]
     named = _SCALE_ENDING.search(folder.name)
-    has_files = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-    if not ending and (has_files or not by_scale):
+    if not ending and (_holds_images(folder) or not by_scale):
         if named is None or int(named[1]) == scale:
             places.append(folder)
     found = []
@@ -186,7 +204,7 @@ def _of_scale(
     """Returns the files that are for this scale, by their names or their sizes."""
     kept = []
     for path in files:
-        image, held = _read_name(path.stem, hr_paths)
+        image, held = _read_name(image_stem(path), hr_paths)
         if held is None and image is not None:
             fitting = _fitting_scales(hr_paths[image], path)
             # What fits no scale at all is kept: reading it says what is wrong.
@@ -246,7 +264,7 @@ def _pair(
 ) -> dict[str, Path]:
     pairs: dict[str, Path] = {}
     for path in files:
-        name, held = _read_name(path.stem, hr_paths)
+        name, held = _read_name(image_stem(path), hr_paths)
         if name is None or held not in (None, scale):
             raise InputError(
                 f"{path}: no HR image in {hr_folder} pairs with this LR image"

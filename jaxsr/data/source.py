@@ -14,9 +14,20 @@ import numpy as np
 from jaxsr.data.lr_files import check_apart, find_lr, looks_like_lr, lr_name
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image8
+from jaxsr.imaging.files import image_stem
 
 MADE_HERE = "made by the exact bicubic"
 """What `Source.lr_origin` says of a source that ships no LR images."""
+
+
+def check_scale(scale: int) -> None:
+    """Finds that there can be LR images of a scale.
+
+    Raises:
+        InputError: a number below 1.
+    """
+    if scale < 1:
+        raise InputError(f"scale must be a whole number of at least 1, got {scale}")
 
 
 class Source(abc.ABC):
@@ -75,8 +86,8 @@ class FolderSource(Source):
     def __init__(self, name: str, folder: Path, *, suffix: str = ""):
         self.name = name
         self.folder = folder
-        paths = [p for p in list_images(folder) if p.stem.endswith(suffix)]
-        self._paths = {p.stem.removesuffix(suffix): p for p in paths}
+        paths = [p for p in list_images(folder) if image_stem(p).endswith(suffix)]
+        self._paths = {image_stem(p).removesuffix(suffix): p for p in paths}
         self._names = list(self._paths)
         check_apart(paths)
         if not paths:

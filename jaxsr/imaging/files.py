@@ -9,6 +9,7 @@ custom of the field (its published numbers are those of the raw values), but kep
 import io
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -66,7 +67,7 @@ def _decode(
 ) -> tuple[np.ndarray, Metadata]:
     def check_size(width: int, height: int) -> None:
         megapixels = width * height / 1e6
-        if megapixels > max_megapixels:
+        if not megapixels <= max_megapixels:  # nothing is within NaN
             raise InputError(
                 f"{path}: {width}x{height} are {megapixels:.0f} megapixels, more than "
                 f"the {max_megapixels:g} allowed: raise --max-megapixels "
@@ -255,3 +256,12 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     if not paths:
         raise InputError(f"{folder}: expected images ({', '.join(SUFFIXES)}), got none")
     return paths
+
+
+def image_stem(path: Path) -> str:
+    """Returns the name of an image file without its suffix, to compare with others.
+
+    An umlaut may be one character or a letter and its dots, as macOS has written names:
+    they look alike and are meant alike.
+    """
+    return unicodedata.normalize("NFC", path.stem)

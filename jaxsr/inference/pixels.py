@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import (
@@ -14,6 +16,9 @@ from jaxsr.imaging import (
 )
 
 Part = tuple[slice, slice]
+
+# What floats in [0, 1] may be beyond it, after interpolation and the like.
+_BEYOND = 1.0
 
 
 def enlarge_part(
@@ -68,6 +73,35 @@ def check_picture(image: np.ndarray) -> None:
             "expected a picture [H, W] or [H, W, 1 to 4] with at least one pixel, "
             f"got {list(image.shape)}"
         )
+
+
+def as_floats(lr: np.ndarray) -> Float[np.ndarray, "... h w c"]:
+    """Returns a picture or batch of floats as float32.
+
+    Raises:
+        InputError: another type or shape, no pixels, NaN, or values that are not about
+            0 to 1: bicubic interpolation goes beyond by an eighth, and 0 to 255 would
+            give a picture that is nothing but wrong.
+    """
+    lr = np.asarray(lr)
+    if not jnp.issubdtype(lr.dtype, jnp.floating):
+        raise InputError(
+            f"expected floats in [0, 1], got {lr.dtype} (call the Upscaler itself "
+            "with a uint8 or uint16 picture)"
+        )
+    lr = lr.astype(np.float32, copy=False)
+    if lr.ndim not in (3, 4) or lr.shape[-1] not in (1, 3) or not lr.size:
+        raise InputError(
+            "expected a picture [H, W, 1] or [H, W, 3] with at least one pixel, "
+            f"or a batch of such, got {list(lr.shape)}"
+        )
+    least, most = float(lr.min()), float(lr.max())
+    if not (-_BEYOND <= least and most <= 1 + _BEYOND):
+        raise InputError(
+            f"expected floats in [0, 1], got {least:.4g} to {most:.4g} (a picture of "
+            "0 to 255 is to be divided by 255)"
+        )
+    return lr
 
 
 def round_rows(

@@ -166,9 +166,14 @@ def enlarge(
         channels = (math.prod(s[-2:]) for s, _ in shapes if len(s) == 4)
         fusions = _find_fusions(max(channels, default=0), columns)
 
+    # JAX_DISABLE_JIT, to look into the layers; what is compiled refuses to run then.
+    uncompiled = jax.config.jax_disable_jit  # pyright: ignore[reportAttributeAccessIssue]
+
     def compile_program() -> Callable[..., jax.Array]:
         function = _on_canvas if on_canvas else _whole
         program = jax.jit(lambda *given: function(model, *given), out_shardings=by_rows)
+        if uncompiled:
+            return program
         lowered = program.lower(*arguments)
         return _compile_with(lowered, fusions)
 
@@ -180,6 +185,7 @@ def enlarge(
         tree,
         shapes,
         fusions,
+        uncompiled,
     )
     sr = jax.device_get(_programs.get(key, compile_program)(*arguments))[0]
     scale = sr.shape[0] // rows

@@ -11,16 +11,21 @@ import numpy as np
 from jaxtyping import Float, UInt
 
 from jaxsr.cpu import count_idle_threads
-from jaxsr.errors import InputError
 from jaxsr.imaging import fill_transparent, imresize
 from jaxsr.inference.pictures import apply_to
-from jaxsr.inference.pixels import check_picture, enlarge_part, join_rows, round_rows
+from jaxsr.inference.pixels import (
+    as_floats,
+    check_picture,
+    enlarge_part,
+    join_rows,
+    round_rows,
+)
 from jaxsr.inference.pretrained import Pretrained
 from jaxsr.inference.programs import Device, PlacedVariables, enlarge
 from jaxsr.inference.self_ensemble import average_views
 from jaxsr.inference.tiles import Tiles
 from jaxsr.models import Network, name_of
-from jaxsr.models.variables import check_finite, count_learned
+from jaxsr.models.variables import check_collections, check_finite, count_learned
 from jaxsr.weights import Weights
 
 if TYPE_CHECKING:  # an optional dependency
@@ -85,7 +90,8 @@ class Upscaler(Pretrained):
             weights: what they are called, for people to read.
 
         Raises:
-            InputError: as `Tiles`; a variable that is NaN or infinite.
+            InputError: as `Tiles`; variables without "params", or one of them NaN or
+                infinite.
         """
         self.model = model
         self.scale = model.scale
@@ -98,6 +104,7 @@ class Upscaler(Pretrained):
         devices = jax.local_devices() if device is None else [device]
         # Those of a training run may be spread over devices, which would all repeat it.
         self.variables = jax.device_get(dict(variables))
+        check_collections(self.variables)
         check_finite(self.variables)
         self._placed = PlacedVariables(self.variables, devices)
         self._beside_others = False
@@ -234,19 +241,11 @@ class Upscaler(Pretrained):
         Args:
             lr: float `[H, W, 1]` or `[H, W, 3]` in [0, 1], or a batch of such.
             gray: whether one channel is a gray picture, as in a call, and not luma.
+
+        Raises:
+            InputError: another type, shape or range, or NaN.
         """
-        lr = np.asarray(lr)
-        if lr.dtype.kind in "biu":
-            raise InputError(
-                f"expected floats in [0, 1], got {lr.dtype} (call the Upscaler itself "
-                "with a uint8 or uint16 picture)"
-            )
-        lr = lr.astype(np.float32, copy=False)
-        if lr.ndim not in (3, 4) or lr.shape[-1] not in (1, 3) or not lr.size:
-            raise InputError(
-                "expected a picture [H, W, 1] or [H, W, 3] with at least one pixel, "
-                f"or a batch of such, got {list(lr.shape)}"
-            )
+        lr = as_floats(lr)
         if lr.ndim == 4:
             return np.stack([self.run(one, gray=gray) for one in lr])
         shape = (*self.output_shape(*lr.shape[:2]), lr.shape[2])

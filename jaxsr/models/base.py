@@ -86,6 +86,8 @@ class Network(nn.Module):
                 self.refuse(field.name, f"expected {words}, got {value!r}")
             if any(type(item) is int and item >= _TOO_MANY for item in values):
                 self.refuse(field.name, f"expected less than {_TOO_MANY}, got {value}")
+        if not _is_floating(getattr(self, "dtype", jnp.float32)):
+            self.refuse("dtype", f"expected float32 or bfloat16, got {self.dtype!r}")
         mean = getattr(self, "mean", (0.0,))  # the colour that some subtract
         if len(mean) not in (1, self.channels):
             self.refuse("mean", f"expected {self.channels} values, got {len(mean)}")
@@ -141,6 +143,13 @@ def _simple_types(annotation: Any) -> tuple[type, ...]:
         kind for part in typing.get_args(annotation) for kind in _simple_types(part)
     ]
     return tuple(dict.fromkeys(kinds))
+
+
+def _is_floating(dtype: Any) -> bool:
+    try:
+        return jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+    except TypeError:  # a word that is no type's
+        return False
 
 
 def _is_allowed(value: Any, kinds: tuple[type, ...]) -> bool:

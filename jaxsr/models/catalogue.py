@@ -27,25 +27,28 @@ def list_networks(scale: int) -> Iterator[str]:
         yield f"{name:<16}{_sizes(name, scale)}"
 
 
-def explain_network(name: str) -> Iterator[str]:
+def explain_network(name: str, scale: int) -> Iterator[str]:
     """Yields lines on one network: its sizes, its fields and what its module says.
 
+    Args:
+        scale: of which its parts are listed.
+
     Raises:
-        InputError: no such network.
+        InputError: no such network, or not of this scale.
     """
-    model = create(name, scale=2)
+    model = create(name, scale=scale)
     yield f"{name}; {_NOTE}"
     yield f"{'scale':<16}{_HEADING}"
-    for scale in (2, 3, 4):
-        yield f"{f'x{scale}':<16}{_sizes(name, scale)}"
-    yield f"\n{'part (x2)':<32}{'parameters':>14}"
+    for each in sorted({2, 3, 4, scale}):
+        yield f"{f'x{each}':<16}{_sizes(name, each)}"
+    yield f"\n{f'part (x{scale})':<32}{'parameters':>14}"
     for part, count in count_by_part(model):
         yield f"{part:<32}{count:>14,}"
-    radius = create(name, scale=2).receptive_radius
+    radius = model.receptive_radius
     yield "\nTiles: " + (
         "a little different from the whole picture, at which it looks"
         if radius is None
-        else f"equal to the whole picture; it looks {radius} LR pixels far (x2)"
+        else f"equal to the whole picture; it looks {radius} LR pixels far (x{scale})"
     )
     yield "\nFields, for `create` and --config.model.FIELD=VALUE, and their defaults:"
     for field in dataclasses.fields(model):

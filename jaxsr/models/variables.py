@@ -6,6 +6,7 @@ A name is the path in the tree, `params/head/kernel`.
 import functools
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -56,6 +57,19 @@ def check_variables(expected: Any, found: Any) -> None:
                 f"holds another network: {name} expected "
                 f"{expected.get(name, 'nothing')}, got {found.get(name, 'nothing')}"
             )
+
+
+def check_collections(variables: Mapping[str, Any]) -> None:
+    """Raises InputError where `variables["params"]` was given for `variables`.
+
+    Args:
+        variables: what `model.apply` takes; empty of a network without parameters.
+    """
+    if variables and "params" not in variables:
+        raise InputError(
+            'variables: expected what model.init returns, {"params": ...}, got '
+            f"{', '.join(variables)}"
+        )
 
 
 def check_finite(variables: Any) -> None:

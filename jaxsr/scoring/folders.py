@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from jaxsr.data.benchmarks import is_unusual
-from jaxsr.errors import InputError, named
+from jaxsr.data.source import check_scale
+from jaxsr.errors import named
 from jaxsr.imaging import list_images, read_image8
 from jaxsr.protocols import get_protocol
 from jaxsr.scoring.pairing import pair_by_name
@@ -42,13 +43,12 @@ def score_folders(
             not pair, sizes that do not fit, unknown protocol.
     """
     rules = get_protocol(protocol)
-    if scale < 1:
-        raise InputError(f"scale must be a whole number of at least 1, got {scale}")
+    check_scale(scale)
     set_name = folder_name(hr_dir, HR_FOLDERS)
     images, unusual = {}, []
     for image, sr, hr in pair_by_name(list_images(sr_dir), list_images(hr_dir), scale):
+        pictures = read_image8(sr), read_image8(hr)
         with named(sr):
-            pictures = read_image8(sr), read_image8(hr)
             images[image] = rules.score(*pictures, scale, luma=luma)
         if is_unusual(set_name, pictures[1]):
             unusual.append(image)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxsr.errors import InputError
+from jaxsr.imaging.files import image_stem
 
 
 def pair_by_name(
@@ -24,7 +25,7 @@ def pair_by_name(
     """
     hr_by_name: dict[str, Path] = {}
     for hr in hr_paths:
-        image = re.sub(r"[_-](HR|GT)$", "", hr.stem, flags=re.IGNORECASE)
+        image = re.sub(r"[_-](HR|GT)$", "", image_stem(hr), flags=re.IGNORECASE)
         if image in hr_by_name:
             raise InputError(
                 f"{hr.parent}: both {hr_by_name[image].name} and {hr.name} are the "
@@ -35,15 +36,14 @@ def pair_by_name(
     sr_by_name: dict[str, Path] = {}
     longest_first = sorted(hr_by_name, key=len, reverse=True)
     for sr in sr_paths:
-        image = next((n for n in longest_first if _belongs(sr.stem, n)), None)
+        stem = image_stem(sr)
+        image = next((n for n in longest_first if _belongs(stem, n)), None)
         if image is None:
             raise InputError(
                 f"{sr}: no picture of {hr_paths[0].parent} has a name that this one "
                 "begins with"
             )
-        named = re.search(
-            r"(?:^|[_. -])x(\d+)(?=$|[_. -])", sr.stem[len(image) :], re.I
-        )
+        named = re.search(r"(?:^|[_. -])x(\d+)(?=$|[_. -])", stem[len(image) :], re.I)
         if named and int(named[1]) != scale:
             continue
         if image in sr_by_name:
