@@ -12,16 +12,12 @@ from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
+from tests.imaging.png_chunk import chunk
 
 
 def noise(height, width, channels=3):
     random = np.random.default_rng(0)
     return random.integers(0, 256, (height, width, channels), np.uint8)
-
-
-def chunk(name, body):
-    check = struct.pack(">I", zlib.crc32(name + body))
-    return struct.pack(">I", len(body)) + name + body + check
 
 
 def png(width, height, depth, colour, rows, *, interlaced=0):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image, read_image8, write_image
+from tests.imaging.png_chunk import chunk
 
 
 def random_image(channels: int, dtype: type = np.uint8) -> np.ndarray:
@@ -83,11 +84,6 @@ def test_read_image_tiff_uint16(tmp_path, channels, byteorder, compression):
         predictor=bool(compression),
     )
     np.testing.assert_array_equal(read_image(tmp_path / "deep.tif"), image)
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    check = struct.pack(">I", zlib.crc32(name + body))
-    return struct.pack(">I", len(body)) + name + body + check
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])

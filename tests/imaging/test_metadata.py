@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from jaxsr.imaging import read_picture, write_image
 from jaxsr.imaging.files import SUFFIXES
+from tests.imaging.png_chunk import chunk
 
 RGB_PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_PROFILE = RGB_PROFILE[:16] + b"GRAY" + RGB_PROFILE[20:]
@@ -113,11 +114,6 @@ def test_gray_profile_not_in_formats_without_gray(tmp_path):
     write_image(tmp_path / "a.jpg", pixels, metadata)
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.info["icc_profile"] == GRAY_PROFILE
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    check = struct.pack(">I", zlib.crc32(name + body))
-    return struct.pack(">I", len(body)) + name + body + check
 
 
 def png_with(*chunks: bytes) -> bytes:
