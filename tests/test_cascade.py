@@ -57,6 +57,20 @@ def test_cascade_is_one_run_after_the_other():
     np.testing.assert_array_equal(smaller, expected)
 
 
+def test_compare_at_a_scale_that_no_network_has():
+    """Bicubic beside it is of the same size."""
+    photo = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)
+    upscale = load_scaled("3.5", "rcbam_lite")
+    figure = upscale.compare(photo, crop=2)
+    assert [axis.get_title() for axis in figure.axes[:2]] == [
+        "bicubic x3.5",
+        "rcbam_lite x3.5",
+    ]
+    bicubic, ours = (np.asarray(axis.images[0].get_array()) for axis in figure.axes[:2])
+    np.testing.assert_array_equal(bicubic, imresize(photo, output_size=(25, 18)))
+    np.testing.assert_array_equal(ours, upscale(photo))
+
+
 def test_load_scaled_for_photos():
     """After a network for photos the picture is clean, and the next is for those."""
     image = np.random.default_rng(0).integers(0, 256, (7, 5, 3)).astype(np.uint8)

@@ -9,14 +9,19 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
+from jaxsr.inference.comparison import compare
 from jaxsr.inference.pictures import apply_to
 from jaxsr.inference.upscaler import Upscaler
+from jaxsr.models import name_of
+
+if TYPE_CHECKING:  # an optional dependency
+    from matplotlib.figure import Figure
 
 _LARGEST = 64
 
@@ -140,3 +145,10 @@ class Cascade:
         else:
             sr = last(image, progress=progress)
             take(iter([imresize(sr, output_size=size)]))
+
+    def compare(self, photo: Any, *, crop: int | None = None) -> "Figure":
+        """Returns a figure for a notebook: see `Upscaler.compare`."""
+        names = dict.fromkeys(name_of(upscaler.model) for upscaler in self.upscalers)
+        return compare(
+            self, photo, crop, scale=self.scale, network=", then ".join(names)
+        )

@@ -1,5 +1,7 @@
 """A figure that shows what a network makes of a photo, beside bicubic interpolation."""
 
+from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,18 +9,26 @@ import numpy as np
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize
 from jaxsr.inference.pictures import open_picture
-from jaxsr.models import name_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from jaxsr.inference.upscaler import Upscaler
 
+def compare(
+    upscale: Callable[[np.ndarray], np.ndarray],
+    photo: Any,
+    crop: int | None,
+    *,
+    scale: int | Fraction,
+    network: str,
+) -> "Figure":
+    """Returns bicubic and a network side by side, whole above and a detail below.
 
-def compare(upscaler: "Upscaler", photo: Any, crop: int | None) -> "Figure":
-    """Returns bicubic and the network side by side, whole above and a detail below.
-
-    See `Upscaler.compare`.
+    Args:
+        upscale: enlarges one picture.
+        photo, crop: see `Upscaler.compare`.
+        scale: the factor of `upscale`.
+        network: what it is called.
     """
     try:
         from matplotlib import pyplot
@@ -28,25 +38,24 @@ def compare(upscaler: "Upscaler", photo: Any, crop: int | None) -> "Figure":
             "compare draws with matplotlib, which is not here: pip install matplotlib"
         ) from None
 
-    scale = upscaler.scale
     lr, _ = open_picture(photo)
     if isinstance(lr, list):
         raise InputError(f"compare: expected one picture, got {len(lr)}")
     if lr.ndim not in (2, 3):
         raise InputError(f"compare: expected one picture, got shape {list(lr.shape)}")
-    ours = upscaler(lr)
-    bicubic = imresize(lr, scale)
-    side = (crop or max(min(lr.shape[:2]) // 4, 1)) * scale
+    ours = upscale(lr)
+    bicubic = imresize(lr, output_size=ours.shape[:2])
+    side = round((crop or max(min(lr.shape[:2]) // 4, 1)) * scale)
     top, left = _where_they_differ(ours, bicubic, side)
 
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 10), layout="constrained")
-    columns = (("bicubic", bicubic), (name_of(upscaler.model), ours))
+    columns = (("bicubic", bicubic), (network, ours))
     for (whole, detail), (title, picture) in zip(axes.T, columns, strict=True):
         shown = _for_screen(picture)
         whole.imshow(shown, cmap="gray", vmin=0, vmax=255)
         frame = Rectangle((left, top), side, side, fill=False, edgecolor="red")
         whole.add_patch(frame)
-        whole.set_title(f"{title} x{scale}")
+        whole.set_title(f"{title} x{float(scale):g}")
         part = shown[top : top + side, left : left + side]
         detail.imshow(part, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         for axis in (whole, detail):

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt
 
 from jaxsr.cpu import count_idle_threads
 from jaxsr.imaging import fill_transparent, imresize
+from jaxsr.inference.comparison import compare
 from jaxsr.inference.pictures import apply_to
 from jaxsr.inference.pixels import (
     as_floats,
@@ -266,10 +267,8 @@ class Upscaler(Pretrained):
         Raises:
             InputError: as a call; several pictures; matplotlib is not installed.
         """
-        # Here, since nothing else draws.
-        from jaxsr.inference.comparison import compare
-
-        return compare(self, photo, crop)
+        name = name_of(self.model)
+        return compare(self, photo, crop, scale=self.scale, network=name)
 
     def _run_tiles(
         self,
