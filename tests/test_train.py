@@ -288,6 +288,7 @@ def test_train_killed_at_any_step_ends_like_the_unbroken(photos, tmp_path):
     ("argument", "message"),
     [
         ("--config.train.stepz=3", "train.stepz: no such key, did you mean"),
+        ("--config.train=3", "train: no key but a section, expected train.KEY, as"),
         ("--config.data.train=folder:nowhere", "folder:nowhere: no such folder"),
         ("--config=configs/rcbam_x2.py:laptop", "expected paper or cpu or sample"),
         ("--config=configs/rcbam.py", "expected x2, x3, x4 behind the colon"),

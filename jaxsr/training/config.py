@@ -291,6 +291,8 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 def unknown_key(name: str) -> str:
     """Returns what to say of a key that there is not."""
+    if inside := [key for key in KEYS if key.startswith(f"{name}.")]:
+        return f"{name}: no key but a section, expected {name}.KEY, as {inside[0]}"
     # The last word decides, what stands before it among several with that one.
     last = {key: key.rpartition(".")[2] for key in [*KEYS, *default_config()]}
     close = difflib.get_close_matches(name.rpartition(".")[2], last.values(), n=1)
