@@ -73,7 +73,7 @@ def plan_files(
         else:
             sources.append((path, Path(path.name)))
     if len(inputs) == 1 and not inputs[0].is_dir() and out.suffix and not is_folder:
-        _check_suffix(out, suffix)
+        check_suffix(out, suffix)
         pairs = [(sources[0][0], out)]
     elif out.suffix.lower() in SUFFIXES and not is_folder:
         raise InputError(
@@ -112,15 +112,15 @@ class _Search:
         folder = self.top if folder is None else folder
         self.seen.add(os.path.realpath(folder))
         try:
-            entries = sorted(folder.iterdir())
+            entries = [(path, path.is_dir()) for path in sorted(folder.iterdir())]
         except OSError as error:
             self.plan.unreadable.append(
                 f"{folder}: cannot be looked into: {error.strerror}"
             )
             return
         folders, others = [], 0
-        for path in entries:
-            if path.is_dir():
+        for path, is_folder in entries:
+            if is_folder:
                 folders.append(path)
             elif path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
                 others += 1
@@ -167,7 +167,12 @@ def _file_on_the_way_to(folder: Path) -> Path | None:
     return None if found is None or found.is_dir() else found
 
 
-def _check_suffix(out: Path, suffix: str | None) -> None:
+def check_suffix(out: Path, suffix: str | None) -> None:
+    """Finds that a file's name is a picture's, of the suffix that is asked for if any.
+
+    Raises:
+        InputError: it is not.
+    """
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"{out}: expected a suffix among {', '.join(SUFFIXES)}, or a / after the "
@@ -179,12 +184,14 @@ def _check_suffix(out: Path, suffix: str | None) -> None:
 
 def _check_targets(plan: Plan, *, overwrite: bool, skip_existing: bool) -> None:
     """Refuses results that would replace something, or passes over what exists."""
-    read = {os.path.realpath(source) for source, _ in plan.pairs}
+    # By what the system says they are: a folder may be mounted at two places, and case
+    # may not count in names.
+    read = {_identity(source) for source, _ in plan.pairs}
     written: dict[str, Path] = {}
     kept = []
     for source, target in plan.pairs:
         place = os.path.realpath(target)
-        if place in read:
+        if _identity(target) in read - {None}:
             raise InputError(f"{target}: the result would overwrite an input picture")
         if place in written:
             raise InputError(
@@ -204,3 +211,12 @@ def _check_targets(plan: Plan, *, overwrite: bool, skip_existing: bool) -> None:
         what = "picture with a result" if skipped == 1 else "pictures with results"
         plan.passed_over.append(f"{skipped} {what} already")
     plan.pairs = kept
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns device and number of the file that a path leads to, None if to none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

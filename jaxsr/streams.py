@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import (
-    check_writable,
+    check_encodable,
     decode_picture,
     encode_picture,
     read_picture,
@@ -64,10 +64,9 @@ def upscale_stream(
             file, upscaler, image, source, kept, quality=quality, progress=progress
         )
         return
-    # A name for the format, in the working folder: nothing is written to it.
-    name = Path(f"standard-output{written}")
+    name = Path(f"standard output{written}")  # says the format alone
     shape = enlarged_shape(upscaler, image)
-    check_writable(name, shape, image.dtype, quality=quality)
+    check_encodable(name, shape, image.dtype, quality=quality)
     sr = enlarge(upscaler, image, source, progress)
     sys.stdout.buffer.write(encode_picture(name, sr, kept, quality=quality))
     sys.stdout.buffer.flush()

@@ -300,8 +300,14 @@ def test_upscale_dry_run(photos, tmp_path, capsys):
 def test_upscale_standard_input_and_output(photos, tmp_path):
     command = [sys.executable, "-m", "jaxsr.cli", "upscale", "-", "-s", "2", *_BICUBIC]
 
-    def run(*options, content):
-        return subprocess.run([*command, *options], input=content, capture_output=True)
+    def run(*options, content, cwd=None):
+        return subprocess.run(
+            [*command, *options],
+            input=content,
+            capture_output=True,
+            cwd=cwd,
+            env=os.environ | {"PYTHONPATH": str(Path(jaxsr.__file__).parents[1])},
+        )
 
     picture = (photos / "a.png").read_bytes()
     result = run("-o", "-", "--format", "bmp", content=picture)
@@ -311,6 +317,14 @@ def test_upscale_standard_input_and_output(photos, tmp_path):
     expected = Upscaler(create("bicubic", scale=2, channels=3), {})
     sr = expected(read_image(photos / "a.png"))
     np.testing.assert_array_equal(read_image(tmp_path / "piped.bmp"), sr)
+
+    (tmp_path / "-").write_bytes(b"a file of that name")
+    file = tmp_path / "new.png"
+    result = run("-o", str(file), content=picture, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_array_equal(read_image(file), sr)
+    result = run("-o", "-", content=picture, cwd=tmp_path)
+    assert result.stdout == file.read_bytes()
 
     result = run("-o", "-", content=b"no picture")
     assert (result.returncode, result.stdout) == (2, b"")
@@ -324,9 +338,14 @@ def test_upscale_standard_input_beside_files(photos, tmp_path, error_line):
         (["-", "--dry-run"], "-: expected files"),
         ([str(tmp_path)], "expected a file name"),
         ([str(photos / "a.png")], "a.png exists already: pass --overwrite"),
+        (["new.png", "--format", "webp"], "new.png: expected a name in .webp"),
+        (["new.doc"], "new.doc: expected a suffix among"),
     ):
         assert main([*command, *arguments]) == 2
         assert message in error_line()
+    before = (photos / "a.png").read_bytes()
+    assert main([*command, str(photos / "a.png"), "--skip-existing"]) == 0
+    assert (photos / "a.png").read_bytes() == before
 
 
 def test_upscale_workdir(photos, tmp_path, error_line):

@@ -1,6 +1,7 @@
 """Files and folders of pictures: which are read, where results go."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from jaxsr.folders import plan_files
 from jaxsr.imaging import read_image, write_image
 from jaxsr.inference import Upscaler
 from jaxsr.models import create
+from jaxsr.streams import upscale_stream
 from jaxsr.upscale_files import upscale_files
 
 
@@ -59,6 +61,11 @@ def test_plan_files_protects_files(photos, tmp_path):
         plan_files([photos], photos, overwrite=True)
     with pytest.raises(InputError, match="would overwrite an input"):
         plan_files([a], photos / ".." / "photos" / "a.png", overwrite=True)
+    # The same file by another name, as where a folder is mounted twice.
+    (tmp_path / "twin").mkdir()
+    os.link(a, tmp_path / "twin" / "a.png")
+    with pytest.raises(InputError, match="would overwrite an input"):
+        plan_files([photos], tmp_path / "twin", overwrite=True)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "b.png").write_bytes(b"precious")
     with pytest.raises(InputError, match=r"b\.png exists already"):
@@ -182,3 +189,29 @@ def test_plan_files_dots_in_names(photos, tmp_path):
     assert plan_files([photos / "a.png"], f"{out}/").pairs == pairs
     with pytest.raises(InputError, match="or a / after the name of a folder"):
         plan_files([photos / "a.png"], out)
+
+
+def test_a_folder_that_may_be_listed_but_not_entered(photos, tmp_path, monkeypatch):
+    """Whoever is root may do all, so the system's answer is given here."""
+    (photos / "closed").mkdir()
+    write_image(photos / "closed" / "c.png", picture(4, 5, 3))
+    is_dir = Path.is_dir
+
+    def refused(path):
+        if path.parent.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    plan = plan_files([photos], tmp_path / "out", recursive=True)
+    assert [source.name for source, _ in plan.pairs] == ["a.png", "b.png"]
+    assert plan.unreadable == [
+        f"{photos}/closed: cannot be looked into: Permission denied"
+    ]
+
+
+def test_upscale_stream_needs_no_folder(photos, monkeypatch, capsysbinary):
+    """Nothing is written but what goes to standard output."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    upscale_stream(bicubic(), str(photos / "a.png"), "-")
+    assert capsysbinary.readouterr().out.startswith(b"\x89PNG")

@@ -25,18 +25,22 @@ def run(options: argparse.Namespace) -> int:
     suffix = _suffix(options.format)
     streams = STANDARD in (*inputs, options.out)
     if streams:
-        _check_streams(inputs, options)
+        _check_streams(inputs, suffix, options)
+        to_file = options.out != STANDARD
+        if to_file and options.skip_existing and os.path.lexists(options.out):
+            print(printable(f"passed over: {options.out} exists"), file=sys.stderr)
+            return 0
     keep_freed_memory()
     with joined(options):
         use_every_core()  # before JAX starts, and so before processes talk
-        plan = _plan([] if streams else inputs, suffix, options)
+        plan = None if streams else _plan(inputs, suffix, options)
         if options.cache:
             keep_compiled_programs()
         if options.require_accelerator:
             _require_accelerator()
         upscaler = _upscaler(options)
         print(upscaler.describe(), file=sys.stderr)
-        if streams:
+        if plan is None:
             return _upscale_stream(upscaler, inputs[0], suffix, options)
         for line in plan.passed_over:
             print(printable(f"passed over: {line}"), file=sys.stderr)
@@ -149,8 +153,12 @@ def _upscale_stream(
     return 0
 
 
-def _check_streams(inputs: list[str], options: argparse.Namespace) -> None:
+def _check_streams(
+    inputs: list[str], suffix: str | None, options: argparse.Namespace
+) -> None:
     """Refuses what makes no sense with standard input or output."""
+    from jaxsr.folders import check_suffix
+
     if options.distributed:
         raise InputError("-: expected files and folders for --distributed")
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
@@ -161,7 +169,10 @@ def _check_streams(inputs: list[str], options: argparse.Namespace) -> None:
         return
     if options.out.endswith("/") or os.path.isdir(options.out):
         raise InputError(f"{options.out}: expected a file name for standard input's")
-    if os.path.lexists(options.out) and not options.overwrite:
+    check_suffix(Path(options.out), suffix)
+    if os.path.lexists(options.out) and not (
+        options.overwrite or options.skip_existing
+    ):
         raise InputError(
             f"{options.out} exists already: pass --overwrite to replace it"
         )

@@ -9,6 +9,7 @@ from jaxsr.imaging.colour import (
     ycbcr_to_rgb,
 )
 from jaxsr.imaging.files import (
+    check_encodable,
     check_writable,
     decode_picture,
     encode_picture,
@@ -25,6 +26,7 @@ from jaxsr.imaging.resize import crop_to_multiple, imresize, imresize_jnp
 
 __all__ = [
     "Metadata",
+    "check_encodable",
     "check_writable",
     "decode_picture",
     "encode_picture",

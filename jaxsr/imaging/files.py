@@ -128,16 +128,10 @@ def check_writable(
         quality: see `write_image`.
 
     Raises:
-        InputError: the format cannot hold such an image; the name is too long, or is a
-            folder's; another quality than 1 to 100.
+        InputError: as `check_encodable`; the name is too long, or is a folder's.
     """
     path = Path(path)
-    if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality: expected 1 to 100, got {quality}")
-    try:
-        encode.check(path, shape, np.dtype(dtype))
-    except encode.CannotHold as error:
-        raise InputError(f"{path}: {error}") from error
+    check_encodable(path, shape, dtype, quality=quality)
     try:
         check_place(path)
     except IsADirectoryError as error:
@@ -146,6 +140,30 @@ def check_writable(
         ) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def check_encodable(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    *,
+    quality: int | None = None,
+) -> None:
+    """Refuses what `encode_picture` would, as far as it is known before the pixels are.
+
+    Args:
+        path: whose suffix gives the format.
+        shape, dtype, quality: see `check_writable`.
+
+    Raises:
+        InputError: the format cannot hold such an image; another quality than 1 to 100.
+    """
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality: expected 1 to 100, got {quality}")
+    try:
+        encode.check(path, shape, np.dtype(dtype))
+    except encode.CannotHold as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def write_image(
