@@ -88,6 +88,19 @@ def test_save_keeps_newest_and_best(tmp_path):
         assert checkpoints.best_step() == 20
 
 
+def test_the_best_is_one_of_those_scored_on_the_same(tmp_path):
+    """A run may change its benchmarks: what is easy would be the best for ever."""
+    _save(tmp_path, {1: 60.0, 2: 61.0}, keep=1, scored_on="easy")
+    steps = {3: 31.0, 4: 33.0, 5: 32.0, 6: None}
+    assert _save(tmp_path, steps, keep=1, scored_on="hard") == [4, 6]
+    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.best_step() == 4
+    # Those of before say nothing of what they are scored on, and count as the same.
+    metrics = tmp_path / "checkpoints" / "4" / "metrics" / "metrics"
+    metrics.write_text('{"psnr": 33.0}')
+    assert _save(tmp_path, {7: 32.5, 8: None}, keep=1, scored_on="hard") == [4, 8]
+
+
 def test_save_on_a_full_disk_is_one_line_and_keeps_the_one_before(tmp_path):
     _save(tmp_path, {1: None})
     # In a process of its own: orbax's threads and event loops go down with an error.

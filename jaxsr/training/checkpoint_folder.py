@@ -63,14 +63,20 @@ def set_aside_without_scores(workdir: epath.Path) -> list[int]:
     return damaged
 
 
-def read_score(folder: epath.Path, *, damaged_is_none: bool = True) -> float | None:
-    """Returns the PSNR (dB) that a checkpoint was saved with, None without one."""
+def read_score(
+    folder: epath.Path, *, damaged_is_none: bool = True
+) -> tuple[float, str | None] | None:
+    """Returns the PSNR (dB) that a checkpoint was saved with and what it is of.
+
+    None without a score; of what it is older runs do not say.
+    """
     path = folder / "metrics" / "metrics"
     if not path.exists():
         return None
     try:
-        return float(json.loads(path.read_bytes())["psnr"])
-    except (ValueError, KeyError, TypeError) as error:
+        score = json.loads(path.read_bytes())
+        return float(score["psnr"]), score.get("of")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if damaged_is_none:
             return None
         raise ValueError(f"{path}: no score") from error

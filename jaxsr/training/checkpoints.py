@@ -7,6 +7,7 @@ deleted but what newer checkpoints replace: a damaged one is given another name.
 
 import contextlib
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Checkpoints:
         *,
         keep: int = 3,
         read_only: bool = False,
+        scored_on: str | None = None,
     ):
         """Opens the folder; it need not be there before something is saved.
 
@@ -56,6 +58,8 @@ class Checkpoints:
             workdir: the run's folder; object storage ("gs://...") works as well.
             keep: how many of the newest checkpoints are kept, beside the best one.
             read_only: only restore; nothing in the folder is touched.
+            scored_on: what the PSNR of `save` is measured on and how; the best is one
+                of those of the same.
 
         Raises:
             InputError: `keep` is less than 1.
@@ -68,6 +72,7 @@ class Checkpoints:
         self._workdir = absolute(epath.Path(workdir))
         self._directory = self._workdir / CHECKPOINTS
         self._read_only = read_only
+        self._scored_on = scored_on
         self._saving: int | None = None
         self._unconfirmed: int | None = None
         self._set_aside: list[int] = []
@@ -79,13 +84,13 @@ class Checkpoints:
         kept = [
             checkpoint_managers.LatestN(keep),
             checkpoint_managers.BestN(
-                get_metric_fn=_psnr, n=1, keep_checkpoints_without_metrics=False
+                get_metric_fn=self._rank, n=1, keep_checkpoints_without_metrics=False
             ),
         ]
         self._manager = ocp.CheckpointManager(
             self._directory,
             options=ocp.CheckpointManagerOptions(
-                best_fn=_psnr,
+                best_fn=self._rank,
                 preservation_policy=checkpoint_managers.AnyPreservationPolicy(kept),
                 # What an interrupted save left behind goes when the run goes on.
                 cleanup_tmp_directories=not read_only,
@@ -113,10 +118,17 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def best_step(self) -> int | None:
-        """Returns the step that was saved with the highest PSNR, if any was."""
-        scores = {step: read_score(self._folder(step)) for step in self.steps()}
-        scored = {step: psnr for step, psnr in scores.items() if psnr is not None}
-        return max(scored, key=lambda step: scored[step], default=None)
+        """Returns the step that was saved with the highest PSNR, if any was.
+
+        Of what the newest score is of: a run may change its benchmarks on the way.
+        """
+        found = {step: read_score(self._folder(step)) for step in self.steps()}
+        scores = {step: score for step, score in found.items() if score is not None}
+        newest = scores[max(scores)][1] if scores else None
+        same = {
+            step: psnr for step, (psnr, of) in scores.items() if of in (None, newest)
+        }
+        return max(same, key=lambda step: same[step], default=None)
 
     def save(self, state: TrainState, *, psnr: float | None = None) -> None:
         """Starts saving; `psnr` (dB) of an evaluation at this step ranks it.
@@ -140,7 +152,7 @@ class Checkpoints:
             saved = newest < step and self._manager.save(
                 step,
                 args=ocp.args.Composite(state=ocp.args.StandardSave(state)),
-                metrics=None if psnr is None else {"psnr": psnr},
+                metrics=None if psnr is None else {"psnr": psnr, "of": self._scored_on},
                 custom_metadata={"digests": digests.DIGESTS},
             )
         if not saved:
@@ -268,6 +280,11 @@ class Checkpoints:
     def _folder(self, step: int) -> epath.Path:
         return self._directory / str(step)
 
+    def _rank(self, metrics: Any) -> float:
+        """Returns the PSNR; that of another benchmark is less than any."""
+        is_same = metrics.get("of") in (None, self._scored_on)
+        return metrics["psnr"] if is_same else -math.inf
+
     @contextlib.contextmanager
     def _reports_failed_writes(self) -> Iterator[None]:
         """Turns what orbax's storage raises, here or later, into one clear line."""
@@ -280,7 +297,3 @@ class Checkpoints:
                 f"{self._manager.directory}: a checkpoint cannot be written; those "
                 f"before it are kept ({first_line(error)})"
             ) from error
-
-
-def _psnr(metrics: Any) -> float:
-    return metrics["psnr"]

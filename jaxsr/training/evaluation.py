@@ -23,6 +23,13 @@ def benchmark_names(config: Config) -> list[str]:
     return [name for name in config.eval.benchmarks.split(",") if name]
 
 
+def scored_on(config: Config) -> str | None:
+    """Returns what the PSNR that ranks checkpoints is measured on, and how."""
+    names = benchmark_names(config)
+    ensemble = ", self-ensemble" if config.eval.self_ensemble else ""
+    return f"{names[0]}, protocol {config.eval.protocol}{ensemble}" if names else None
+
+
 def check_evaluation(config: Config) -> None:
     """Finds that the benchmarks are at hand and go with the protocol.
 

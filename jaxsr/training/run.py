@@ -18,7 +18,7 @@ from jaxsr.models import Network
 from jaxsr.training.cadence import Cadence
 from jaxsr.training.checkpoints import Checkpoints
 from jaxsr.training.config import Config, check_config
-from jaxsr.training.evaluation import check_evaluation, evaluation, report
+from jaxsr.training.evaluation import check_evaluation, evaluation, report, scored_on
 from jaxsr.training.initial_weights import start
 from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.loop import Ending, fit
@@ -153,7 +153,11 @@ def _train(
     with contextlib.ExitStack() as resources:
         lock = resources.enter_context(WorkdirLock(workdir))
         checkpoints = resources.enter_context(
-            Checkpoints(workdir, keep=config.train.keep_checkpoints)
+            Checkpoints(
+                workdir,
+                keep=config.train.keep_checkpoints,
+                scored_on=scored_on(config),
+            )
         )
         state = create_state(
             model,
