@@ -17,6 +17,9 @@ def at_place(place: str, what: str) -> Any:
     """
     module, _, attribute = place.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
+        for part in attribute.split("."):  # of a class inside of another
+            found = getattr(found, part)
+        return found
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"{what} cannot be imported ({first_line(error)})") from error

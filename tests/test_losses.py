@@ -32,9 +32,21 @@ def test_get_loss_unknown_lists_those_that_exist():
         get_loss("huber")
 
 
+def test_check_loss_tries_it_on_what_a_step_has():
+    """A loss may be for luma alone, or for sides that are divisible by something."""
+
+    def of_luma(sr, hr):
+        assert sr.shape[-1] == 1
+        return jnp.abs(sr - hr).mean()
+
+    check_loss(of_luma, "a.b:c", (2, 16, 16, 1))
+    with pytest.raises(InputError, match=r"of images \[2, 16, 16, 3\] \(assert 3"):
+        check_loss(of_luma, "a.b:c", (2, 16, 16, 3))
+
+
 def test_check_loss_takes_a_mean_and_refuses_what_gives_no_number():
-    check_loss(l1, "l1")
+    check_loss(l1, "l1", (2, 16, 16, 3))
     expected = "^train.loss: a.b:c: expected loss.sr, hr. to give one float"
     for wrong in (lambda sr, hr: (sr - hr) ** 2, lambda sr: sr.mean(), lambda *_: None):
         with pytest.raises(InputError, match=expected):
-            check_loss(wrong, "a.b:c")
+            check_loss(wrong, "a.b:c", (2, 16, 16, 3))

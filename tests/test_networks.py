@@ -7,6 +7,7 @@ papers print is beside it where it differs.
 
 import dataclasses
 import functools
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -410,6 +411,41 @@ def test_network_of_another_package_is_created_by_its_place():
     assert name_of(model) == PLACE
     assert fields_of(model) == {"scale": 3, "channels": 3, "gain": 0.5}
     assert create(name_of(model), **fields_of(model)) == model
+
+
+class OneOut(Network):
+    """Gives one channel where it says three."""
+
+    def forward(self, lr, *, train):
+        del train
+        return lr.repeat(self.scale, axis=1).repeat(self.scale, axis=2)[..., :1]
+
+
+def test_a_network_gives_the_shape_that_it_says():
+    expected = (
+        r"OneOut: expected \[1, 8, 6, 3\] of LR \[1, 4, 3, 3\], .* \[1, 8, 6, 1\]"
+    )
+    with pytest.raises(InputError, match=expected):
+        OneOut(scale=2).apply({}, jnp.zeros((1, 4, 3, 3)))
+
+
+class Fields(Tripler):
+    """Has fields of every kind."""
+
+    activation: Any = nn.relu
+    kernels: tuple[tuple[int, int], ...] = ((3, 3), (5, 5))
+
+
+def test_fields_that_files_can_hold():
+    place = f"{__name__}:Fields"
+    model = create(place, scale=2, kernels=[[1, 1], [7, 7]])
+    fields = fields_of(model)
+    assert fields["kernels"] == ((1, 1), (7, 7)) and "activation" not in fields
+    assert create(place, **json.loads(json.dumps(fields))) == model
+    with pytest.raises(InputError, match="Fields: activation: expected numbers"):
+        fields_of(create(place, scale=2, activation=nn.gelu))
+    with pytest.raises(InputError, match="kernels: expected a whole number"):
+        create(place, scale=2, kernels=((3, 0),))
 
 
 def test_register_gives_a_network_a_name(monkeypatch):

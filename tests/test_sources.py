@@ -13,6 +13,7 @@ import pytest
 
 from jaxsr.data import Source, open_benchmark, open_source
 from jaxsr.data.pairs import read_pair, read_pairs
+from jaxsr.data.source import FolderSource
 from jaxsr.errors import InputError
 from jaxsr.imaging import write_image
 
@@ -176,6 +177,34 @@ def test_sub_folders_that_nobody_reads(tmp_path, caplog):
     )
 
 
+@pytest.mark.parametrize("kind", ["float", "16 bits", "gray", "alpha", "lr"])
+def test_a_source_of_ones_own_gives_what_it_should(tmp_path, kind):
+    """What is no uint8 [H, W, 1 or 3] would be trained on as black or as noise."""
+
+    class Own(FolderSource):
+        def hr(self, index):
+            hr = super().hr(index)
+            return {
+                "float": hr / 255,
+                "16 bits": hr.astype(np.uint16) * 257,
+                "gray": hr[..., 0],
+                "alpha": hr.repeat(2, axis=-1)[..., :4],
+                "lr": hr,
+            }[kind]
+
+        def lr(self, index, scale):
+            return super().hr(index)[::scale, ::scale] / 255
+
+    write_noise(tmp_path / "a.png")
+    source = Own("own", tmp_path)
+    said = rf"own: expected {'LR' if kind == 'lr' else 'HR'} images of uint8 .* of a"
+    with pytest.raises(InputError, match=said):
+        read_pair(source, 0, scale=2)
+    options = {"channels": 3, "patch_size": 4, "skip_small": False, "progress": False}
+    with pytest.raises(InputError, match=said):
+        list(read_pairs(source, scale=2, threads=1, **options))
+
+
 def test_lr_of_names_with_dots_of_their_own(tmp_path):
     """One system writes an umlaut as one character, another as two."""
     write_noise(tmp_path / "HR" / "gr\u00fcn.png")
@@ -194,7 +223,13 @@ def test_lr_of_no_scale(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names", [("a.png", "ax2.png"), ("a_HR.png", "a_LR.png"), ("b_HR.png", "b_LR2.png")]
+    "names",
+    [
+        ("a.png", "ax2.png"),
+        ("a_HR.png", "a_LR.png"),
+        ("b_HR.png", "b_LR2.png"),
+        ("c.png", "c_lr.png"),
+    ],
 )
 def test_lr_among_hr(tmp_path, names):
     for name in names:

@@ -371,6 +371,23 @@ def test_train_benchmarks_that_are_not_scored_under_the_protocol(photos, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_train_own_network_that_could_not_be_opened_again(photos, tmp_path):
+    class Hidden(models.Network):
+        def forward(self, lr, *, train):
+            raise AssertionError
+
+    for model, message in (
+        (Hidden(scale=2), "model: the run's folder could not be .* 'test.*Hidden'"),
+        (
+            models.create("bicubic", scale=2, channels=2),
+            "model.channels: expected 1 or 3",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(_config(photos), tmp_path / "run", model=model)
+    assert not (tmp_path / "run").exists()
+
+
 def test_train_own_network_that_computes_in_another_type(photos, tmp_path):
     model = models.create("espcn", scale=2, dtype="bfloat16")
     message = "^train.dtype: expected bfloat16, in which .* computes, got float32$"

@@ -79,6 +79,34 @@ def test_save_weights_keeps_statistics_drops_byproducts(tmp_path):
     path = tmp_path / "w.safetensors"
     Weights("x", {"scale": 2}, variables).save(path)
     assert set(read_weights(path).variables) == {"params", "batch_stats"}
+    Weights("x", {"scale": 2}, variables | {"own": part}).save(path)
+    assert set(read_weights(path).variables) == {"params", "batch_stats", "own"}
+
+
+def test_load_weights_widens_halves(tmp_path):
+    """Networks keep parameters in float32."""
+    path = tmp_path / "w.safetensors"
+    for half in (np.float16, jnp.bfloat16):
+        Weights("x", {"scale": 2}, {"params": {"y": np.ones(3, half)}}).save(path)
+        assert read_weights(path).variables["params"]["y"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("keys", "fields"),
+    [
+        (["params", "params/x"], {"scale": 2}),
+        (["params/x"], [["scale", 2]]),
+        (["params/x"], {"scale": 2, "dtype": "float32"}),
+    ],
+)
+def test_load_weights_of_a_file_that_somebody_else_wrote(tmp_path, keys, fields):
+    path = tmp_path / "w.safetensors"
+    about = {"network": json.dumps("x"), "fields": json.dumps(fields)}
+    safetensors.numpy.save_file(
+        {key: np.ones(3, np.float32) for key in keys}, path, about
+    )
+    with pytest.raises(InputError, match=r"w\.safetensors: "):
+        read_weights(path)
 
 
 def test_save_weights_failure_leaves_the_old_file(path, variables, monkeypatch):

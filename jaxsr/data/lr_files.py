@@ -75,7 +75,7 @@ def check_apart(paths: Sequence[Path]) -> None:
         stem = image_stem(path).lower()
         scaled = re.fullmatch(r"(.+?)[_-]?x[2348]", stem)
         low = re.fullmatch(r"(.+?)_lr[2348]?", stem)  # RealSR's: a_HR.png, a_LR2.png
-        of_pair = low and f"{low[1]}_hr" in stems
+        of_pair = low and not stems.isdisjoint({low[1], f"{low[1]}_hr"})
         if of_pair or (scaled and scaled[1] in stems):
             raise InputError(
                 f"{path}: looks like an LR image among HR images, expected them in "

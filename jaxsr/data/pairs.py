@@ -40,7 +40,9 @@ def read_pair(source: Source, index: int, *, scale: int, channels: int = 3) -> P
         InputError: the image is smaller than the scale, or the LR image that the source
             ships is not of the HR image's size divided by the scale.
     """
-    return _pair(source, index, source.hr(index), scale=scale, channels=channels)
+    hr = source.hr(index)
+    _check_image(source, index, "HR", hr)
+    return _pair(source, index, hr, scale=scale, channels=channels)
 
 
 def _pair(
@@ -54,6 +56,7 @@ def _pair(
     hr = crop_to_multiple(whole, scale)
     lr = source.lr(index, scale)
     if lr is not None:
+        _check_image(source, index, "LR", lr)
         check_sizes(source, index, whole, lr, scale)
         lr = _with_channels(lr, channels)[
             : hr.shape[0] // scale, : hr.shape[1] // scale
@@ -101,6 +104,7 @@ def read_pairs(
 
     def read(index: int) -> Pair | None:
         hr = source.hr(index)
+        _check_image(source, index, "HR", hr)
         height, width = (length // scale * scale for length in hr.shape[:2])
         if min(height, width) >= side:
             return _pair(source, index, hr, scale=scale, channels=channels)
@@ -131,6 +135,15 @@ def read_pairs(
             left_out,
             count,
             patch_size,
+        )
+
+
+def _check_image(source: Source, index: int, kind: str, image: np.ndarray) -> None:
+    """Finds that a source, which may be somebody's own, gives what it should."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
+        raise InputError(
+            f"{source.name}: expected {kind} images of uint8 [H, W, 1 or 3], got "
+            f"{image.dtype} {list(image.shape)} of {source.image_name(index)}"
         )
 
 

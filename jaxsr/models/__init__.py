@@ -14,6 +14,7 @@ from jaxsr.places import at_place
 
 __all__ = [
     "Network",
+    "as_field",
     "create",
     "fields_of",
     "find",
@@ -101,8 +102,7 @@ def create(name: str, *, scale: int, **fields: Any) -> Network:
             f"model {name!r} has no field {unknown[0]!r}: its fields are "
             f"{', '.join(known)}{did_you_mean(unknown[0], known)}"
         )
-    # JSON and configs have lists; a module's fields must be hashable.
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    fields = {key: as_field(value) for key, value in fields.items()}
     model = network(scale=scale, **fields)
     model.check()
     return model
@@ -138,13 +138,37 @@ def name_of(model: Network) -> str:
 def fields_of(model: Network) -> dict[str, Any]:
     """Returns the fields with which `create` makes a network anew, `scale` first.
 
-    Without `dtype` and how its blocks are run, the choice of whoever runs it.
+    Without `dtype` and how its blocks are run, the choice of whoever runs it, and
+    without what JSON cannot hold (a function, a type) where it is the field's default.
+
+    Raises:
+        InputError: a field that JSON cannot hold, of another value than its default.
     """
-    return {
-        field.name: getattr(model, field.name)
-        for field in dataclasses.fields(model)
-        if field.name not in _PASSING_FIELDS
-    }
+    fields = {}
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if field.name in _PASSING_FIELDS:
+            continue
+        if _is_plain(value):
+            fields[field.name] = value
+        elif value is not field.default:
+            model.refuse(
+                field.name,
+                "expected numbers, words and tuples of them, which files can hold, got "
+                f"{value!r}",
+            )
+    return fields
+
+
+def as_field(value: Any) -> Any:
+    """Returns what JSON or a config holds as a field, which must be hashable."""
+    return tuple(map(as_field, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _place(network: type[Network]) -> str:

@@ -48,8 +48,8 @@ class Network(nn.Module):
                 statistics.
 
         Raises:
-            InputError: `lr` has not the type or shape that it must have, or a field not
-                such a value.
+            InputError: `lr` has not the type or shape that it must have, a field not
+                such a value, or `forward` gives another shape than it must.
         """
         self.check()
         lr = jnp.asarray(lr)
@@ -59,7 +59,16 @@ class Network(nn.Module):
             raise InputError(f"{name}: expected {expected}, got shape {list(lr.shape)}")
         if not jnp.issubdtype(lr.dtype, jnp.floating):
             raise InputError(f"{name}: expected {expected}, got {lr.dtype}")
-        return self.forward(lr, train=train)
+        sr = self.forward(lr, train=train)
+        n, h, w, c = lr.shape
+        shape = (n, h * self.scale, w * self.scale, c)
+        # Broadcast against the HR, a channel too few would be trained and scored.
+        if sr.shape != shape:
+            raise InputError(
+                f"{name}: expected {list(shape)} of LR {list(lr.shape)}, its forward "
+                f"gave {list(sr.shape)}"
+            )
+        return sr
 
     def forward(self, lr: jax.Array, *, train: bool) -> jax.Array:
         """What the network computes; `lr` is as the class says."""
@@ -80,7 +89,7 @@ class Network(nn.Module):
             value = getattr(self, field.name)
             if typing.get_origin(field.type) is tuple:
                 self._check_length(field.name, value, typing.get_args(field.type))
-            values = value if isinstance(value, tuple) else (value,)
+            values = _flat(value)
             if not all(_is_allowed(item, kinds) for item in values):
                 words = " or ".join(_WORDS[kind] for kind in kinds)
                 self.refuse(field.name, f"expected {words}, got {value!r}")
@@ -143,6 +152,13 @@ def _simple_types(annotation: Any) -> tuple[type, ...]:
         kind for part in typing.get_args(annotation) for kind in _simple_types(part)
     ]
     return tuple(dict.fromkeys(kinds))
+
+
+def _flat(value: Any) -> tuple[Any, ...]:
+    """Returns what stands in a tuple, in tuples of tuples too."""
+    if not isinstance(value, tuple):
+        return (value,)
+    return tuple(item for part in value for item in _flat(part))
 
 
 def _is_floating(dtype: Any) -> bool:

@@ -52,20 +52,27 @@ def get_loss(name: str) -> Loss:
     return at_place(name, f"train.loss: {name!r}")
 
 
-def check_loss(loss: Loss, name: str) -> None:
+def check_loss(loss: Loss, name: str, shape: tuple[int, int, int, int]) -> None:
     """Finds that a loss is a function of two batches of images that gives a number.
+
+    Args:
+        loss: the function.
+        name: what it is called.
+        shape: `[N, H, W, C]` of the HR patches of a step.
 
     Raises:
         InputError: it cannot be called so, or gives something else.
     """
-    images = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.float32)
+    images = jax.ShapeDtypeStruct(shape, jnp.float32)
     expected = f"train.loss: {name}: expected loss(sr, hr) to give one float"
     try:
         given = jax.eval_shape(loss, images, images)
-    except TypeError as error:
-        raise InputError(f"{expected} ({first_line(error)})") from error
-    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
-    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+    except Exception as error:  # somebody's own function
+        raise InputError(
+            f"{expected} of images {list(shape)} ({first_line(error)})"
+        ) from error
+    rank, dtype = getattr(given, "ndim", None), getattr(given, "dtype", None)
+    if rank != 0 or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         raise InputError(f"{expected}, got {given}")
 
 

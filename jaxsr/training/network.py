@@ -40,9 +40,10 @@ def create_training_model(config: Config, own: Network | None = None) -> Network
         own: a network to be taken in place of the config's.
 
     Raises:
-        InputError: as `create_model`; `own` computes in another type than the config
-            says; `train.remat` or `train.roll_blocks` is unknown, or chosen for a
-            network without a chain of blocks.
+        InputError: as `create_model`; another number of channels than images have;
+            `own` computes in another type than the config says; `train.remat` or
+            `train.roll_blocks` is unknown, or chosen for a network without a chain of
+            blocks.
     """
     on_accelerator = jax.default_backend() != "cpu"
     choices = {
@@ -55,6 +56,8 @@ def create_training_model(config: Config, own: Network | None = None) -> Network
             f"network computes, got {config.train.dtype}"
         )
     model = create_model(config) if own is None else own
+    if model.channels not in (1, 3):
+        raise InputError(f"model.channels: expected 1 or 3, got {model.channels}")
     for key, values in choices.items():
         if config.train[key] not in values:
             raise InputError(

@@ -125,7 +125,9 @@ def _train(
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     optimizer = create_optimizer(schedule, **config.optimizer)
     loss = loss or get_loss(config.train.loss)
-    check_loss(loss, config.train.loss)
+    side, count = config.data.patch_size * model.scale, config.data.batch_size
+    shape = (count // mesh.size, side, side, model.channels)  # of each device
+    check_loss(loss, config.train.loss, shape)
     step = make_step(
         model,
         optimizer,
@@ -244,7 +246,10 @@ def _with_own_parts(
                 "model: expected a network, a subclass of jaxsr.models.Network, got "
                 f"{type(model).__name__}"
             )
-        config.model = {"name": models.name_of(model), **models.fields_of(model)}
+        name = models.name_of(model)
+        with named("model: the run's folder could not be opened again"):
+            models.find(name)
+            config.model = {"name": name, **models.fields_of(model)}
     if loss is not None:
         config.train.loss = name_of(loss)
     if source is not None:

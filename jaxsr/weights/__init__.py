@@ -22,7 +22,7 @@ from flax.traverse_util import unflatten_dict
 
 from jaxsr.errors import InputError
 from jaxsr.files import names_file, write_whole
-from jaxsr.models import Network, create, fields_of, name_of
+from jaxsr.models import Network, as_field, create, fields_of, name_of
 from jaxsr.models.variables import (
     abstract_variables,
     by_name,
@@ -31,8 +31,9 @@ from jaxsr.models.variables import (
     weights_hash,
 )
 
-# The collections that belong to a trained network; others are by-products of a call.
-_COLLECTIONS = ("params", "batch_stats")
+# What a call leaves beside its result. All else belongs to a trained network, which may
+# be somebody's own, with collections of its own.
+_BY_PRODUCTS = ("supervision", "intermediates")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Weights:
         """
         if Path(path).suffix.lower() != ".safetensors":
             raise InputError(f"{path}: expected a name that ends in .safetensors")
-        kept = {k: self.variables[k] for k in _COLLECTIONS if k in self.variables}
+        kept = {k: v for k, v in self.variables.items() if k not in _BY_PRODUCTS}
         tensors = {
             # safetensors writes memory as it lies: order="C" is for transposed views.
             key: np.asarray(jax.device_get(value), order="C")
@@ -140,8 +141,8 @@ def read_weights(path: str | Path) -> Weights:
     try:
         origin = {key: json.loads(value) for key, value in strings.items()}
         network, fields = origin.pop("network"), origin.pop("fields")
-        usable = isinstance(network, str) and "scale" in dict(fields)
-    except (KeyError, TypeError, ValueError):
+        usable = isinstance(network, str) and "scale" in fields.keys()
+    except (AttributeError, KeyError, TypeError, ValueError):
         usable = False
     if not usable:
         raise InputError(
@@ -154,9 +155,11 @@ def read_weights(path: str | Path) -> Weights:
     if expected is not None and expected != _digest(what, tensors):
         raise InputError(f"{path}: damaged, it is not what was saved (SHA-256)")
     tensors = {key: _at_least_32(array) for key, array in tensors.items()}
-    # JSON has no tuples, and modules must be hashable.
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return Weights(network, fields, unflatten_dict(tensors, sep="/"), origin)
+    fields = {key: as_field(value) for key, value in fields.items()}
+    try:
+        return Weights(network, fields, unflatten_dict(tensors, sep="/"), origin)
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{path}: not what jaxsr wrote ({error})") from None
 
 
 def _digest(what: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
@@ -166,4 +169,5 @@ def _digest(what: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _at_least_32(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    half = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize == 2
+    return array.astype(np.float32) if half else array
