@@ -18,7 +18,6 @@ What is published or has no parameters may also be said as network and scale.
 
 import math
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -110,6 +109,8 @@ def load_scaled(
         InputError: as `load`; a scale that cannot be.
     """
     factor = read_scale(scale)
+    if spec is not None and degradation != "bicubic":
+        raise InputError(f"degradation: expected no spec beside it, got {spec}")
     name = None if spec is None else str(spec)
     published = {
         entry["scale"]
@@ -160,6 +161,13 @@ def load_weights(
     weights = _open_named(spec, scale)
     if weights is None:
         weights = _open_path(spec, scale, step, family)
+    if step != "last" and "run" not in weights.origin:
+        raise InputError(f"{spec}: expected a run for step {step}, got mere weights")
+    if family is not None and "family" not in weights.origin:
+        raise InputError(
+            f"{spec}: expected another project's file for family {family}, got "
+            "weights of jaxsr"
+        )
     expected = (
         weights.network if network is None else network,
         weights.scale if scale is None else scale,
@@ -189,7 +197,7 @@ def best_published(scale: int, degradation: str = "bicubic") -> str:
             f"no network{kind} is published for x{scale}: name one "
             f"(bicubic_x{scale}), a run's folder or a weights file"
         )
-    return f"{zoo.name_of(best)}_x{scale}"
+    return zoo.full_name_of(best)
 
 
 def _open_named(spec: str, scale: int | None) -> Weights | None:
@@ -268,7 +276,4 @@ def _called(spec: str, weights: Weights) -> str:
 
 
 def _published() -> str:
-    names: Sequence[str] = [
-        f"{zoo.name_of(entry)}_x{entry['scale']}" for entry in zoo.read_manifest()
-    ]
-    return ", ".join(names)
+    return ", ".join(map(zoo.full_name_of, zoo.read_manifest()))

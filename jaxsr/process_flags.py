@@ -4,6 +4,8 @@ import argparse
 import contextlib
 from collections.abc import Callable
 
+from jaxsr.errors import InputError
+
 
 def add_process_flags(parser: argparse.ArgumentParser) -> None:
     """Adds --distributed, and what says who the others are."""
@@ -30,8 +32,14 @@ def joined(options: argparse.Namespace) -> contextlib.AbstractContextManager[Non
     """Returns the context in which the processes work together; see `connected`.
 
     Without --distributed it is one of no effect.
+
+    Raises:
+        InputError: flags that say who the others are, without --distributed.
     """
     if not options.distributed:
+        for name in ("coordinator_address", "num_processes", "process_id"):
+            if getattr(options, name) is not None:
+                raise InputError(f"--{name}: expected --distributed beside it")
         return contextlib.nullcontext()
     from jaxsr import processes
 

@@ -35,7 +35,9 @@ def test_choose_stages_of_one_network():
     assert choose_stages(Fraction(2), [3]) == [3]
 
 
-@pytest.mark.parametrize("scale", ["x2", "0.5", "65", "nan", "1/0", -2])
+@pytest.mark.parametrize(
+    "scale", ["x2", "0.5", "65", "nan", "1/0", -2, "1e2000000000", "1e-2000000000"]
+)
 def test_read_scale_refuses(scale):
     with pytest.raises(InputError, match="scale: expected a number of at least 1"):
         read_scale(scale)

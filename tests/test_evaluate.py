@@ -151,6 +151,27 @@ def test_main_of_a_weights_file(photos, tmp_path):
     assert result["weights_sha256"] == weights_hash(variables)
 
 
+def test_bicubic_has_neither_tiles_nor_an_ensemble(photos, tmp_path, capsys):
+    path = tmp_path / "result.json"
+    flags = ["--model=bicubic_x2", f"--benchmarks=folder:{photos}", f"--json={path}"]
+    assert evaluate.main([*flags, "--self_ensemble", "--tile=64"]) == 0
+    result = read_result(path)
+    assert result["self_ensemble"] is False and result["tile"] is None
+    assert "bicubic+" not in capsys.readouterr().out
+
+
+def test_numbers_replace_nothing_that_they_are_made_from(photos, tmp_path, capsys):
+    photo = next(photos.iterdir())
+    model = models.create("bicubic", scale=2)
+    Weights.of(model, {}).save(tmp_path / "w.safetensors")
+    kept = {path: path.read_bytes() for path in (photo, tmp_path / "w.safetensors")}
+    flags = [f"--weights={tmp_path}/w.safetensors", f"--benchmarks=folder:{photos}"]
+    for path in kept:
+        assert evaluate.main([*flags, f"--json={path}"]) == 2
+        assert "would overwrite what it is made from" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
 _BICUBIC = ["--model=bicubic", "--scale=2"]
 
 

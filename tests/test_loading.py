@@ -10,7 +10,7 @@ import pytest
 import jaxsr
 from jaxsr.convert import from_torch
 from jaxsr.errors import InputError
-from jaxsr.loading import best_published, load, load_weights
+from jaxsr.loading import best_published, load, load_scaled, load_weights
 from jaxsr.models import create
 from jaxsr.weights import Weights, zoo
 
@@ -68,6 +68,17 @@ def test_file_of_another_project_is_recognised(tmp_path):
     assert found.origin["family"] == "basicsr/edsr"
     with pytest.raises(InputError, match=r"edsr\.npz: .*got weights for x4"):
         load_weights(path, scale=2)
+
+
+def test_what_nothing_can_be_done_with_is_refused(weights, tmp_path):
+    weights.save(tmp_path / "w.safetensors")
+    for spec in ("rcbam_lite_x2", str(tmp_path / "w.safetensors"), "bicubic_x2"):
+        with pytest.raises(InputError, match="expected a run for step best"):
+            load_weights(spec, step="best")
+    with pytest.raises(InputError, match="expected another project's file for family"):
+        load_weights("rcbam_lite_x2", family="edsr-pytorch")
+    with pytest.raises(InputError, match="degradation: expected no spec"):
+        load_scaled(2, "bicubic", degradation="photo")
 
 
 def test_what_was_expected_is_compared(weights, tmp_path):

@@ -358,7 +358,8 @@ def test_create_refuses_tuples_that_are_none_or_too_short():
         "from jaxsr.models import create\n"
         "for name, fields in [('edsr', {'mean': 0.4}), ('espcn', {'features': 64}),\n"
         "        ('espcn', {'features': (8, 8, 8)}),\n"
-        "        ('srcnn', {'kernel_sizes': (9, 5)})]:\n"
+        "        ('srcnn', {'kernel_sizes': (9, 5)}),\n"
+        "        ('edsr', {'res_scale': (1.0,)})]:\n"
         "    try:\n"
         "        create(name, scale=2, **fields).check()\n"
         "    except InputError as error:\n"
@@ -371,6 +372,7 @@ def test_create_refuses_tuples_that_are_none_or_too_short():
         "ESPCN: features: expected 2 values in (), got 64",
         "ESPCN: features: expected 2 values in (), got (8, 8, 8)",
         "SRCNN: kernel_sizes: expected 3 values in (), got (9, 5)",
+        "EDSR: res_scale: expected one value, got (1.0,)",
     ], result.stderr
 
 

@@ -342,6 +342,12 @@ def test_pair_by_name_of_selfexsr_files():
 def test_pair_by_name_takes_one_scale_of_several():
     sr = ["a_x2.png", "a_x3.png", "a_x4.png"]
     assert _pair(sr, ["a.png"], scale=3) == [("a", "a_x3.png", "a.png")]
+    sr = ["a_RCANx2.png", "a_RCANx4.png", "a_4x.png", "a_12x3.png", "a_x3y.png"]
+    assert _pair(sr[:2], ["a.png"]) == [("a", "a_RCANx2.png", "a.png")]
+    for of_another in sr[1:4]:
+        with pytest.raises(InputError, match="no x2 picture for 'a'"):
+            _pair([of_another], ["a.png"])
+    assert _pair(sr[4:], ["a.png"]) == [("a", "a_x3y.png", "a.png")]
 
 
 @pytest.mark.parametrize(

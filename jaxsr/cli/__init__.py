@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import jaxsr
 from jaxsr.cli import demo, evaluate, models, upscale, upscale_flags
-from jaxsr.errors import InputError, printable, reports_input_errors
+from jaxsr.errors import InputError, named, printable, reports_input_errors
 
 
 @reports_input_errors
@@ -189,7 +189,7 @@ def _score(options: argparse.Namespace) -> None:
         write_result,
     )
 
-    check_result_place(options.json)
+    check_result_place(options.json, inputs=[options.sr_folder, options.hr_folder])
     results = score_folders(
         options.sr_folder,
         options.hr_folder,
@@ -249,12 +249,13 @@ def _convert(options: argparse.Namespace) -> None:
         name, _, value = setting.partition("=")
         try:
             fields[name] = ast.literal_eval(value)
-        except (SyntaxError, ValueError):
+        except (SyntaxError, TypeError, ValueError):
             raise InputError(
                 f"--field: expected NAME=VALUE, a number or tuple, got {setting!r}"
             ) from None
     weights = convert(options.files, options.family, options.scale, fields)
-    weights.create()  # finds what does not fit before anything is written
+    with named(" ".join(options.files)):
+        weights.create()  # finds what does not fit before anything is written
     weights.save(options.out)
     settings = ", ".join(f"{name}={value}" for name, value in weights.fields.items())
     print(f"{options.out}: {weights.network} ({settings})")

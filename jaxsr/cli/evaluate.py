@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ def run(options: argparse.Namespace) -> None:
     from jaxsr.loading import load_weights
 
     # Before it is computed, which may take hours.
-    scoring.check_result_place(options.json)
+    folders = re.findall(r"folder:([^,]+)", options.benchmarks or "")
+    given = [options.weights, options.model, options.config, *folders]
+    scoring.check_result_place(options.json, inputs=filter(None, given))
     if options.save_images:
         check_place(Path(options.save_images, "an image's"))
     keep_freed_memory()  # these three before JAX starts

@@ -19,7 +19,7 @@ from jaxsr.convert.checkpoint_file import read_arrays, read_checkpoint
 from jaxsr.convert.mapping import Arrays, apply_plan
 from jaxsr.convert.recognition import FAMILIES, choose_part, fits, plan_of, recognise
 from jaxsr.errors import InputError, named
-from jaxsr.models import create
+from jaxsr.models import as_field, create
 from jaxsr.weights import Weights
 
 __all__ = [
@@ -136,6 +136,11 @@ def _convert(
             raise InputError(f"{fixed[0]} is no field to choose here")
         plan.fields |= chosen
         fields, variables = apply_plan(plan)
+        for key in chosen:
+            if fields[key] != as_field(chosen[key]):
+                raise InputError(
+                    f"{key}: the file says {fields[key]}, got {chosen[key]}"
+                )
     except InputError as error:
         plan = plan_of(family, arrays, scale)
         if plan and fits(plan):  # the right family: something else is wrong

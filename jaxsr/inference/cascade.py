@@ -32,8 +32,11 @@ def read_scale(scale: float | Fraction | str) -> Fraction:
     Raises:
         InputError: no number from 1 to 64.
     """
+    text = str(scale)
     try:
-        factor = Fraction(str(scale))
+        # Fraction would write out all that 1e2000000000 stands for, float does not.
+        is_far = "e" in text.lower() and not 0 < float(text) <= _LARGEST
+        factor = Fraction(0 if is_far else text)
     except (ValueError, ZeroDivisionError):
         factor = Fraction(0)
     if not 1 <= factor <= _LARGEST:

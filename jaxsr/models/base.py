@@ -89,6 +89,8 @@ class Network(nn.Module):
             value = getattr(self, field.name)
             if typing.get_origin(field.type) is tuple:
                 self._check_length(field.name, value, typing.get_args(field.type))
+            elif isinstance(value, tuple) and "tuple" not in str(field.type):
+                self.refuse(field.name, f"expected one value, got {value!r}")
             values = _flat(value)
             if not all(_is_allowed(item, kinds) for item in values):
                 words = " or ".join(_WORDS[kind] for kind in kinds)

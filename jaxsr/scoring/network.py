@@ -104,14 +104,16 @@ def evaluate(
             {d["image"]: d["scores"] for d in mine},
             unusual=[d["image"] for d in mine if d["unusual"]],
         )
+    is_bicubic = isinstance(upscaler.model, Bicubic)
     return {
         "model": name or type(upscaler.model).__name__.lower(),
         "scale": scale,
         "protocol": protocol,
         "parameters": upscaler.parameters,
         "weights_sha256": weights_hash(upscaler.variables),
-        "self_ensemble": upscaler.self_ensemble,
-        "tile": upscaler.tile,
+        # Interpolation has neither, see `super_resolve`.
+        "self_ensemble": upscaler.self_ensemble and not is_bicubic,
+        "tile": None if is_bicubic else upscaler.tile,
         "tiled": any(d["tiled"] for d in done),
         "versions": versions(),
         "hardware": hardware(),

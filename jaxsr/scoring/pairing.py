@@ -7,6 +7,9 @@ from pathlib import Path
 from jaxsr.errors import InputError
 from jaxsr.imaging.files import image_stem
 
+# At the end of a word: img_RCANx4, img_x4_SR, img_4x.
+_SCALE = re.compile(r"(?:x(\d+)|(?<!\d)(\d+)x)(?=$|[_. -])", re.IGNORECASE)
+
 
 def pair_by_name(
     sr_paths: Sequence[Path], hr_paths: Sequence[Path], scale: int
@@ -16,8 +19,8 @@ def pair_by_name(
     An image's name is that of its HR file, without a final `_HR` or `_GT`. An SR file
     belongs to the image whose name it has, or begins with before a suffix: nothing but
     a scale (`x2`), or anything after `_`, `-`, `.` or a space (`_x2`, `_SR`,
-    `_RCAN_x2`). Of several such images the one with the longest name is meant. A suffix
-    that names another scale leaves the file out, so one folder may hold several scales.
+    `_RCANx2`, `_2x`). Of several such images the one with the longest name is meant. A
+    suffix that names another scale leaves the file out: one folder may hold several.
 
     Raises:
         InputError: two HR files of one name; an SR file that belongs to no image, or
@@ -43,8 +46,8 @@ def pair_by_name(
                 f"{sr}: no picture of {hr_paths[0].parent} has a name that this one "
                 "begins with"
             )
-        named = re.search(r"(?:^|[_. -])x(\d+)(?=$|[_. -])", stem[len(image) :], re.I)
-        if named and int(named[1]) != scale:
+        named = _SCALE.search(stem[len(image) :])
+        if named and int(named[1] or named[2]) != scale:
             continue
         if image in sr_by_name:
             raise InputError(

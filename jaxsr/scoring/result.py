@@ -15,11 +15,12 @@ images is `inf`; JSON has no such number, so `write_result` writes the string
 `read_result` does.
 """
 
+import itertools
 import json
 import math
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
@@ -103,17 +104,23 @@ def write_result(path: str | Path, result: Mapping[str, Any]) -> None:
         write_whole(path, text)
 
 
-def check_result_place(path: str | Path | None) -> None:
+def check_result_place(
+    path: str | Path | None, *, inputs: Iterable[str | Path] = ()
+) -> None:
     """Finds, before there is a result, that `write_result` could not write it.
 
     Args:
         path: as `write_result` takes it; None or "" where nothing is to be written.
+        inputs: files that the numbers are made from, and folders of such.
 
     Raises:
-        OSError: see `jaxsr.files.check_place`.
+        InputError, OSError: see `jaxsr.files.check_place`.
     """
     if path and str(path) != "-":
-        check_place(path)
+        files = itertools.chain.from_iterable(
+            each.iterdir() if each.is_dir() else [each] for each in map(Path, inputs)
+        )
+        check_place(path, inputs=files)
 
 
 def read_result(path: str | Path) -> dict[str, Any]:

@@ -526,6 +526,8 @@ def test_convert_command(family, tmp_path, capsys):
         (["--from", "edsr"], "unknown family 'edsr': expected one of basicsr/edsr"),
         (["--from", "basicsr/edsr", "--field", "res_scale"], "expected NAME=VALUE"),
         (["--from", "basicsr/edsr", "--field", "res_scale=x"], "expected NAME=VALUE"),
+        (["--from", "basicsr/edsr", "--field", "a={[]:1}"], "expected NAME=VALUE"),
+        (["--field", "depth=5"], "edsr.npz: holds another network"),
         (["--from", "basicsr/edsr", "--scale", "2"], "got weights for x4"),
         (["--from", "basicsr/rcan"], "its keys are those of basicsr/edsr"),
     ],
@@ -539,6 +541,14 @@ def test_convert_command_wrong_options(options, message, tmp_path, capsys):
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not out.exists()
+
+
+def test_fields_that_the_weights_show_are_not_chosen():
+    state, *_ = golden("edsr_edsr_pytorch_x2")
+    shown = from_torch(state, "edsr-pytorch/edsr")[1]["mean"]
+    with pytest.raises(InputError, match="mean: the file says .*, got .1.0, 2.0, 3.0."):
+        from_torch(state, "edsr-pytorch/edsr", fields={"mean": (1.0, 2.0, 3.0)})
+    from_torch(state, "edsr-pytorch/edsr", fields={"mean": list(shown)})
 
 
 def test_convert_file_read_again(tmp_path):
