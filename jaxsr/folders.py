@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxsr.errors import InputError
-from jaxsr.imaging.files import SUFFIXES
+from jaxsr.imaging.files import READ_SUFFIXES, SUFFIXES
 
 
 @dataclasses.dataclass
@@ -67,7 +67,8 @@ def plan_files(
             if not found and not plan.unreadable:
                 deeper = "" if recursive else "; --recursive looks into sub-folders"
                 raise InputError(
-                    f"{path}: expected images ({', '.join(SUFFIXES)}), got none{deeper}"
+                    f"{path}: expected images ({', '.join(READ_SUFFIXES)}), got none"
+                    + deeper
                 )
             sources += found
         else:
@@ -94,7 +95,7 @@ def plan_files(
 
 def _renamed(name: Path, suffix: str) -> Path:
     # What follows a dot may be part of the name: "photo 1.5".
-    if name.suffix.lower() in SUFFIXES:
+    if name.suffix.lower() in READ_SUFFIXES:
         return name.with_suffix(suffix)
     return name.with_name(name.name + suffix)
 
@@ -122,7 +123,7 @@ class _Search:
         for path, is_folder in entries:
             if is_folder:
                 folders.append(path)
-            elif path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+            elif path.name.startswith(".") or path.suffix.lower() not in READ_SUFFIXES:
                 others += 1
             elif not path.is_file():
                 self._pass_over(f"{path}: a link to nothing, or no file")

@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -61,7 +61,7 @@ def upscale_files(
     max_megapixels: float = MAX_MEGAPIXELS,
     at_once: int = 1,
     progress: Callable[[int, int], object] | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Enlarges file by file; yields each one read, with what was wrong with it if so.
 
     Folders are made as needed. A picture that cannot be read or enlarged, or whose

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxsr.errors import InputError
 from jaxsr.folders import plan_files
@@ -215,3 +216,16 @@ def test_upscale_stream_needs_no_folder(photos, monkeypatch, capsysbinary):
     monkeypatch.setattr("os.access", lambda *_: False)
     upscale_stream(bicubic(), str(photos / "a.png"), "-")
     assert capsysbinary.readouterr().out.startswith(b"\x89PNG")
+
+
+def test_plan_files_of_a_format_that_is_read_alone(tmp_path):
+    folder = tmp_path / "gifs"
+    folder.mkdir()
+    Image.fromarray(picture(4, 5)).save(folder / "a.gif")
+    out = tmp_path / "out"
+    for given in (folder, folder / "a.gif"):
+        plan = plan_files([given], out, suffix=".png")
+        assert plan.pairs == [(folder / "a.gif", out / "a.png")]
+    pairs = plan_files([folder], out).pairs
+    ((_, error),) = upscale_files(bicubic(), pairs)
+    assert "a.gif: expected a suffix among" in str(error)

@@ -140,3 +140,31 @@ def test_callbacks_after_an_event_loop_is_closed_are_dropped(monkeypatch):
     assert told == ["Event loop is closed"]
     fail(int)
     assert len(told) == 2 and told[1].startswith("int() argument must be")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+def test_sigterm_leaves_no_part_of_what_threads_write(tmp_path):
+    for number in range(6):
+        file = tmp_path / "photos" / f"{number}.png"
+        write_image(file, np.zeros((8, 8, 3), np.uint8))
+    # Each result waits before it gets its name.
+    program = (
+        "import os, sys, time\n"
+        "import jaxsr.cli, jaxsr.cpu\n"
+        "jaxsr.cpu.count_idle_threads = lambda: 3\n"
+        "replace = os.replace\n"
+        "def replace_late(*paths):\n"
+        "    print('written', flush=True)\n"
+        "    time.sleep(1)\n"
+        "    replace(*paths)\n"
+        "os.replace = replace_late\n"
+        "sys.exit(jaxsr.cli.main(sys.argv[1:]))\n"
+    )
+    words = [str(tmp_path / "photos"), "-o", str(tmp_path / "out"), "-s", "2"]
+    with _start("-c", program, "upscale", *words, "--model", "bicubic") as process:
+        assert process.stdout and process.stdout.readline() == "written\n"
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left and all(name.endswith(".png") for name in left)

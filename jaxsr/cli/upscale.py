@@ -1,6 +1,7 @@
 """`jaxsr upscale`: files and folders of pictures, enlarged."""
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -86,9 +87,12 @@ def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) ->
     """Returns how many pictures failed; of one file alone that is an error."""
     from jaxsr.cli.progress import Progress
     from jaxsr.cpu import count_idle_threads
+    from jaxsr.interrupts import sigterm_tidies_up
     from jaxsr.upscale_files import upscale_files
 
+    # One more than are enlarged at once: compressing a result keeps one core busy.
     threads = count_idle_threads()
+    at_once = 1 if is_one_file or threads == 1 else threads + 1
     failed, progress = 0, Progress(len(pairs))
     results = upscale_files(
         upscaler,
@@ -96,19 +100,21 @@ def _upscale(upscaler, pairs, options: argparse.Namespace, is_one_file: bool) ->
         strip=options.strip,
         quality=options.quality,
         max_megapixels=options.max_megapixels,
-        # One more, since compressing a result keeps no core but one busy.
-        at_once=1 if is_one_file or threads == 1 else threads + 1,
+        at_once=at_once,
         progress=progress.tile,
     )
+    # Files that threads write are whole before SIGTERM ends the program.
+    at_sigterm = sigterm_tidies_up() if at_once > 1 else contextlib.nullcontext()
     try:
-        for (_, target), (_, error) in zip(pairs, results, strict=True):
-            if error is None:
-                progress.written(str(target))
-            elif is_one_file:
-                raise error
-            else:
-                failed += 1
-                progress.skipped(str(error))
+        with at_sigterm, contextlib.closing(results):
+            for (_, target), (_, error) in zip(pairs, results, strict=True):
+                if error is None:
+                    progress.written(str(target))
+                elif is_one_file:
+                    raise error
+                else:
+                    failed += 1
+                    progress.skipped(str(error))
     finally:
         progress.close()
     return failed

@@ -1,6 +1,7 @@
 """AVIF above 8 bits a channel, which Pillow reads as 8."""
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,11 +20,28 @@ def is_avif(head: bytes) -> bool:
 
 def depth(content: bytes) -> int:
     """Returns the bits a channel: 8, 10 or 12."""
-    header, _, _ = content.partition(b"mdat")  # what comes then is pixels
-    found = [flags[0] for flags in _CONFIGURATION.findall(header)]
+    found = [
+        flags[0]
+        for box in _boxes(content)
+        if box[4:8] != b"mdat"  # pixels, whose bytes may look like anything
+        for flags in _CONFIGURATION.findall(box)
+    ]
     if not any(flags & _HIGH for flags in found):
         return 8
     return 12 if any(flags & _TWELVE for flags in found) else 10
+
+
+def _boxes(content: bytes) -> Iterator[bytes]:
+    """Yields the boxes of a file, each size, kind and body (ISO 14496-12, 4.2)."""
+    at = 0
+    while at + 8 <= len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(content[at + 8 : at + 16], "big")
+        if size < 8:  # 0: the last one, up to the end
+            size = len(content) - at
+        yield content[at : at + size]
+        at += size
 
 
 def decode_deep(content: bytes, width: int, height: int) -> np.ndarray:

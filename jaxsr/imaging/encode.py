@@ -159,7 +159,7 @@ def encode(
         if metadata.xmp and len(metadata.xmp) <= _LARGEST_XMP.get(kind, 2**30):
             options["xmp"] = metadata.xmp
     dpi = checked_dpi(metadata.dpi)
-    if dpi and kind in ("JPEG", "BMP"):
+    if dpi and (kind == "BMP" or (kind == "JPEG" and _fits_jfif(dpi))):
         options["dpi"] = dpi
     pixels = Image.fromarray(image[..., 0] if channels == 1 else image)
     buffer = io.BytesIO()
@@ -171,3 +171,8 @@ def encode(
             f"{kind} cannot hold {width}x{height} pixels: {error}"
         ) from error
     return [buffer.getbuffer()]
+
+
+def _fits_jfif(dpi: tuple[float, float]) -> bool:
+    """Whether JFIF's 16 bits hold a resolution, of which more would wrap around."""
+    return all(1 <= round(each) < 2**16 for each in dpi)

@@ -22,6 +22,9 @@ from jaxsr.imaging import decode, encode, tiff
 from jaxsr.imaging.encode import SUFFIXES
 from jaxsr.imaging.metadata import Metadata
 
+READ_SUFFIXES = (*SUFFIXES, ".gif")
+"""Of the files that are enlarged in folders."""
+
 MAX_MEGAPIXELS = 100.0
 """Pictures of more are refused by default: some bytes may claim any size."""
 

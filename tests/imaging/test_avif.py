@@ -8,7 +8,7 @@ import pytest
 from PIL import features
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import read_image, write_image
+from jaxsr.imaging import avif, read_image, write_image
 
 pytestmark = pytest.mark.skipif(
     not (features.check("avif") and imagecodecs.AVIF.available), reason="no AVIF here"
@@ -38,6 +38,19 @@ def test_bits_kept(tmp_path, channels, bits):
         write_image(tmp_path / "a.png", image)
         with pytest.raises(InputError, match="AVIF would lose the image's 16 bits"):
             write_image(tmp_path / "b.avif", image)
+
+
+def test_bits_found_behind_the_pixels(tmp_path):
+    """The order of a file's boxes is free, and pixels may look like any."""
+    write(tmp_path / "a.avif", 3, 10)
+    content = (tmp_path / "a.avif").read_bytes()
+    meta, pixels = content.index(b"meta") - 4, content.index(b"mdat") - 4
+    moved = content[:meta] + content[pixels:] + content[meta:pixels]
+    assert avif.depth(content) == avif.depth(moved) == 10
+    write(tmp_path / "b.avif", 3, 8)
+    content = (tmp_path / "b.avif").read_bytes()
+    like_12_bits = b"\0\0\0\x14mdatav1C\x81\0\x60" + 5 * b"\0"
+    assert avif.depth(content + like_12_bits) == 8
 
 
 def test_refused_without_imagecodecs(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from jaxsr.imaging import read_picture, write_image
+from jaxsr.imaging import Metadata, read_picture, write_image
 from jaxsr.imaging.files import SUFFIXES
 from tests.imaging.png_chunk import chunk
 
@@ -190,3 +190,14 @@ def test_exif_too_long_for_jpeg(tmp_path):
     with Image.open(tmp_path / "a.jpg") as image:
         camera = image.getexif().get_ifd(CAMERA)
         assert camera[0x9003] == DATE and 0x927C not in camera
+
+
+@pytest.mark.parametrize("dpi", [(70000.0, 300.0), (0.3, 0.3)])
+def test_resolution_that_jpeg_cannot_hold_is_left_out(tmp_path, dpi):
+    """It has 16 bits for it: 70000 would come back as 4464."""
+    write_image(tmp_path / "a.jpg", photo(), Metadata(dpi=dpi))
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.info.get("dpi") is None
+    write_image(tmp_path / "b.jpg", photo(), Metadata(dpi=(300.0, 65535.0)))
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.info["dpi"] == (300, 65535)
