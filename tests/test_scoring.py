@@ -17,6 +17,7 @@ from jaxsr.data import open_source
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.inference import Upscaler
+from jaxsr.protocols import get_protocol
 from jaxsr.scoring import (
     comparison_picture,
     evaluate,
@@ -296,6 +297,36 @@ def test_score_folders_names_a_broken_file_once(tmp_path, broken):
         score_folders(tmp_path / "sr", tmp_path / "hr", scale=2)
     assert str(error.value).startswith(f"{file}: expected a whole image")
     assert str(error.value).count("a.png") == 1
+
+
+def test_evaluate_from_a_folders_own_lr(tmp_path):
+    """As training takes them: another degradation than bicubic is what it is about."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        hr = imresize(rng.integers(0, 256, (8, 9, 3)).astype(np.uint8), 4)
+        write_image(tmp_path / "mine/HR" / f"{name}.png", hr)
+        write_image(tmp_path / "mine/LR" / f"{name}.png", hr[::2, ::2])
+        write_image(tmp_path / "alone" / f"{name}.png", hr)
+    names = [f"folder:{tmp_path}/mine", f"folder:{tmp_path}/alone"]
+    result = evaluate(_bicubic(2), names, scale=2)
+    own, made = result["benchmarks"]["mine"], result["benchmarks"]["alone"]
+    sr = imresize(read_image(tmp_path / "mine/LR/a.png"), 2)
+    hr = read_image(tmp_path / "alone/a.png")
+    assert own["images"]["a"] == get_protocol("rgb").score(sr, hr, 2)
+    assert made["psnr"] > own["psnr"] + 1
+    assert own["lr"] == f"{tmp_path}/mine/LR" and "lr" not in made
+    below = f"\nLR images of mine: {tmp_path}/mine/LR."
+    assert markdown_table(result).endswith(below)
+    with pytest.raises(InputError, match="mine: expected protocol rgb"):
+        evaluate(_bicubic(2), names[:1], scale=2, protocol="classic")
+    # At another scale there are none, and a part of the folder has its own.
+    assert "lr" not in evaluate(_bicubic(3), names[:1], scale=3)["benchmarks"]["mine"]
+    (part,) = evaluate(_bicubic(2), [f"{names[0]}[:1]"], scale=2)["benchmarks"].values()
+    assert part["psnr"] == own["images"]["a"]["psnr"]
+    (photo,) = evaluate(_bicubic(2), [f"{names[1]}-photo"], scale=2)[
+        "benchmarks"
+    ].values()
+    assert photo["lr"].startswith("blurred and compressed")
 
 
 def test_score_folders_names_a_missing_folder(photos, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsr.data.catalogue import find_folder, is_source, open_folder, open_source
+from jaxsr.data.catalogue import find_folder, is_source, open_source
 from jaxsr.data.photo_set import SUFFIX, PhotoSet
 from jaxsr.data.source import FolderSource, Source
 from jaxsr.errors import InputError
@@ -122,16 +122,15 @@ def open_benchmark(
         InputError: there is no such set, its images are not there, or some are missing
             (a mean over part of a set must not pass for the set's).
     """
-    if name.startswith("folder:"):
-        return open_folder(name)
-    if name.endswith(SUFFIX):
-        whole = name.removesuffix(SUFFIX)
+    whole = name.removesuffix(SUFFIX)
+    is_photo = whole != name and not Path(name.removeprefix("folder:")).is_dir()
+    if is_photo:
         return PhotoSet(open_benchmark(whole, data_dir=data_dir, scale=scale))
     if name == "sample":
         source = open_source("sample-eval")
         source.name = name
         return source
-    if is_source(name):
+    if name.startswith("folder:") or is_source(name):
         return open_source(name, data_dir=data_dir, scale=scale)
     if not is_benchmark(name):
         raise InputError(

@@ -86,7 +86,7 @@ def open_source(
             whole, int(part["start"] or 0), int(part["stop"] or len(whole))
         )
     if spec.startswith("folder:"):
-        return open_folder(spec)
+        return open_folder(spec, scale)
     if spec == "sample":
         return SampleSource(spec, _SAMPLE_TRAIN)
     if spec == "sample-eval":
@@ -107,8 +107,11 @@ def open_source(
     )
 
 
-def open_folder(spec: str) -> FolderSource:
-    """Returns the source of "folder:PATH"."""
+def open_folder(spec: str, scale: int | None) -> FolderSource:
+    """Returns the source of "folder:PATH".
+
+    With LR images of the scale that it is opened at, networks are scored from them.
+    """
     folder = Path(spec.removeprefix("folder:")).expanduser()
     if not folder.is_dir():
         raise InputError(f"{spec}: no such folder: {folder}")
@@ -121,6 +124,7 @@ def open_folder(spec: str) -> FolderSource:
         choices = " or ".join(f"folder:{child}" for child in inside)
         raise InputError(f"{spec} holds several HR folders: say {choices}")
     source = FolderSource(spec, inside[0] if inside else folder)
+    source.scored_from_own_lr = scale is not None and source.has_lr(scale)
     if others := other_folders(source.folder):
         names = ", ".join(each.name for each in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""

@@ -110,6 +110,10 @@ class FolderSource(Source):
         paths = self._lr_files(scale)
         return read_image8(paths[self._names[index]]) if paths else None
 
+    def has_lr(self, scale: int) -> bool:
+        """Returns whether LR images of this scale lie beside the HR images."""
+        return bool(self._lr_files(scale))
+
     def image_files(self, index: int, scale: int) -> list[Path]:
         name, lr_paths = self._names[index], self._lr_files(scale)
         return [self._paths[name], *([lr_paths[name]] if lr_paths else [])]

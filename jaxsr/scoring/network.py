@@ -98,11 +98,12 @@ def evaluate(
 
     done = _share_out(score, jobs, progress=progress)
     sets = {}
-    for set_name in sources:
+    for set_name, source in sources.items():
         mine = [d for d in done if d["set"] == set_name]
         sets[set_name] = set_entry(
             {d["image"]: d["scores"] for d in mine},
             unusual=[d["image"] for d in mine if d["unusual"]],
+            lr=source.lr_origin(scale) if source.scored_from_own_lr else None,
         )
     is_bicubic = isinstance(upscaler.model, Bicubic)
     return {

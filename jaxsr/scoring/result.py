@@ -48,10 +48,12 @@ class SetScores(Scores):
         images: by their names.
         unusual: those of a known set whose pixels are not the usual copy's, with which
             published numbers were made; absent where there are none.
+        lr: where LR images came from, if they are the set's own.
     """
 
     images: dict[str, Scores]
     unusual: NotRequired[list[str]]
+    lr: NotRequired[str]
 
 
 class Result(TypedDict):
@@ -149,14 +151,20 @@ def _without_infinity(value: Any) -> Any:
     return "Infinity" if value == math.inf else value
 
 
-def set_entry(images: dict[str, Scores], unusual: list[str]) -> SetScores:
+def set_entry(
+    images: dict[str, Scores], unusual: list[str], lr: str | None = None
+) -> SetScores:
     """Returns the entry of one set, see `SetScores`."""
 
     def mean(metric: Literal["psnr", "ssim"]) -> float:
         return math.fsum(scores[metric] for scores in images.values()) / len(images)
 
     entry: SetScores = {"psnr": mean("psnr"), "ssim": mean("ssim"), "images": images}
-    return {**entry, "unusual": unusual} if unusual else entry
+    if unusual:
+        entry["unusual"] = unusual
+    if lr:
+        entry["lr"] = lr
+    return entry
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsr.data import Source, open_benchmark
+from jaxsr.data.pairs import check_sizes
 from jaxsr.errors import InputError, named
 from jaxsr.protocols import Protocol
 
@@ -56,12 +57,14 @@ def lr_image(
 ) -> np.ndarray:
     """Returns the LR image that a network of so many channels starts from.
 
-    It is made from the HR as the protocol says, also where a set ships some, so that a
-    number depends on nothing but the HR files; sets that are about other LR images than
-    bicubic ones have their own.
+    Of a published set it is made from the HR as the protocol says, also where the set
+    ships some, so that a number depends on nothing but the HR files. Somebody's folder
+    that holds LR images, and sets that are about other ones than bicubic, are scored
+    from their own.
 
     Raises:
-        InputError: a set with LR images of its own, and another protocol than "rgb".
+        InputError: a set with LR images of its own, and another protocol than "rgb", or
+            one that is not of the HR's size by the scale.
     """
     _check_protocol(source, rules.name)
     if not source.scored_from_own_lr:
@@ -69,7 +72,9 @@ def lr_image(
     lr = source.lr(index, scale)
     if lr is None:
         raise InputError(f"expected LR images at x{scale}, found none")
-    return lr
+    hr = source.hr(index)
+    check_sizes(source, index, hr, lr, scale)
+    return lr[: hr.shape[0] // scale, : hr.shape[1] // scale]
 
 
 def _check_protocol(source: Source, protocol: str) -> None:

@@ -15,7 +15,7 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> 
     Cells are PSNR (dB) / SSIM. A "+" after a method is self-ensemble, as the field
     writes it. Results under different protocols cannot stand in one table: each
     protocol has its own, named above it. Below stand the sets of which another copy
-    than the usual one was scored.
+    than the usual one was scored, or that have LR images of their own.
     """
     if isinstance(results, Mapping):
         results = [results]
@@ -37,13 +37,15 @@ def _one_table(results: Sequence[Mapping[str, Any]], protocol: str) -> str:
         rows.append([method, f"x{result['scale']}", *cells])
     description = get_protocol(protocol).description
     caption = f"PSNR (dB) / SSIM, protocol `{protocol}`: {description}."
-    notes = dict.fromkeys(
-        f"Not the usual copy of {name}: {', '.join(entry['unusual'])}."
-        for result in results
-        for name, entry in result["benchmarks"].items()
-        if "unusual" in entry
-    )
-    below = ["", *notes] if notes else []
+    entries = [item for result in results for item in result["benchmarks"].items()]
+    notes = []
+    for name, entry in entries:
+        if "unusual" in entry:
+            some = ", ".join(entry["unusual"])
+            notes.append(f"Not the usual copy of {name}: {some}.")
+        if "lr" in entry:
+            notes.append(f"LR images of {name}: {entry['lr']}.")
+    below = ["", *dict.fromkeys(notes)] if notes else []
     table = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([caption, "", *table, *below])
 
