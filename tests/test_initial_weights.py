@@ -1,6 +1,8 @@
 """What is said of the weights that a run starts from."""
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxsr.models import create
@@ -29,3 +31,13 @@ def test_fields_that_give_the_same_parameters_another_use(
     load_initial_weights(str(file), create("edsr", **{**small, **fields}))
     assert said in caplog.text
     assert bool(caplog.text) == bool(said)
+
+
+def test_fields_that_go_together_may_differ(tmp_path):
+    """A network for luma has one mean; the body starts from that for RGB."""
+    rgb = create("edsr_baseline", scale=2, features=8, depth=1)
+    variables = rgb.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
+    Weights.of(rgb, jax.device_get(variables)).save(tmp_path / "rgb.safetensors")
+    luma = rgb.clone(channels=1, mean=(0.45,))
+    found = load_initial_weights(str(tmp_path / "rgb.safetensors"), luma)
+    jax.tree.map(np.testing.assert_array_equal, found, variables)

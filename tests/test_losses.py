@@ -1,9 +1,19 @@
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.training.losses import charbonnier, check_loss, get_loss, l1, mse
+from jaxsr.training.losses import (
+    charbonnier,
+    check_loss,
+    get_loss,
+    l1,
+    mse,
+    name_of,
+    says_which,
+)
 
 pytestmark = pytest.mark.usefixtures("strict")
 
@@ -50,3 +60,13 @@ def test_check_loss_takes_a_mean_and_refuses_what_gives_no_number():
     for wrong in (lambda sr, hr: (sr - hr) ** 2, lambda sr: sr.mean(), lambda *_: None):
         with pytest.raises(InputError, match=expected):
             check_loss(wrong, "a.b:c", (2, 16, 16, 3))
+
+
+def huber(sr, hr, *, delta):
+    return jnp.where(jnp.abs(sr - hr) < delta, 0.0, 1.0).mean()
+
+
+def test_names_of_functions_that_tell_nothing():
+    assert says_which("l1") and says_which("my_package.losses:huber")
+    for loss in (lambda sr, hr: sr.mean(), functools.partial(huber, delta=0.1)):
+        assert not says_which(name_of(loss))

@@ -240,3 +240,20 @@ def test_create_optimizer_of_no_transformation_is_refused():
         create_optimizer(
             optax.constant_schedule(1.0), name="optax:softmax_cross_entropy"
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adam", {"momentum": 0.5}),
+        ("sgd", {"b1": 0.5}),
+        ("optax:lion", {"b1": 0.5}),
+        ("optax:lion", {"eps": 1.0}),
+    ],
+)
+def test_create_optimizer_refuses_options_without_effect(name, options):
+    (key,) = options
+    with pytest.raises(
+        InputError, match=rf"^optimizer\.{key}: {name} does not take it"
+    ):
+        create_optimizer(optax.constant_schedule(0.1), name=name, **options)

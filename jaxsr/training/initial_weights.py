@@ -78,6 +78,13 @@ def _differently_used(model: Network, other: Network) -> dict[str, Any]:
         for name, value in own.items()
         if name != "scale"
         and others.get(name, value) != value
-        and abstract_variables(model.clone(**{name: others[name]}))
-        == abstract_variables(model)
+        and _variables_stay(model, name, others[name])
     }
+
+
+def _variables_stay(model: Network, name: str, value: Any) -> bool:
+    try:
+        changed = abstract_variables(model.clone(**{name: value}))
+    except InputError:  # it goes with another field of the other network
+        return False
+    return changed == abstract_variables(model)

@@ -80,3 +80,8 @@ def name_of(loss: Loss) -> str:
     """Returns the name by which `get_loss` finds a function."""
     place = f"{loss.__module__}:{getattr(loss, '__qualname__', type(loss).__name__)}"
     return next((name for name, own in _LOSSES.items() if own is loss), place)
+
+
+def says_which(name: str) -> bool:
+    """Whether a function's name tells it from others: that of a lambda does not."""
+    return name in _LOSSES or not ("<" in name or name == "functools:partial")

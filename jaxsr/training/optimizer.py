@@ -1,6 +1,7 @@
 """The optimiser and its learning-rate schedule, from the config's `optimizer`
 section."""
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -126,9 +127,11 @@ def create_optimizer(
         muon_scale: the size of Muon's updates beside Adam's, see `_scale_by_muon`.
 
     Raises:
-        InputError: unknown optimiser. What it returns raises one when it is given the
-            parameters: no kernel for Muon, or none that `layer_rates` names.
+        InputError: unknown optimiser, or an option that it does not have. What it
+            returns raises one when it is given the parameters: no kernel for Muon, or
+            none that `layer_rates` names.
     """
+    _check_used(name, {"b1": b1, "b2": b2, "eps": eps, "momentum": momentum})
     parts = []
     if clip_norm:
         parts.append(optax.clip_by_global_norm(clip_norm))
@@ -162,6 +165,19 @@ def create_optimizer(
     if ":" not in name:
         parts.append(optax.scale_by_learning_rate(schedule))
     return optax.chain(*parts)
+
+
+def _check_used(name: str, options: Mapping[str, Any]) -> None:
+    """Finds that options which the optimiser does not have are left as they are."""
+    adam = {"b1", "b2", "eps"}
+    used = {"adam": adam, "muon": adam, "sgd": {"momentum"}}.get(name, set())
+    for key, value in options.items():
+        default = inspect.signature(create_optimizer).parameters[key].default
+        if key not in used and value != default:
+            raise InputError(
+                f"optimizer.{key}: {name} does not take it from there, expected it to "
+                f"be left at {default!r}, got {value!r}"
+            )
 
 
 def _of_another_package(

@@ -22,7 +22,7 @@ from jaxsr.training.evaluation import check_evaluation, evaluation, report, scor
 from jaxsr.training.initial_weights import start
 from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.loop import Ending, fit
-from jaxsr.training.losses import Loss, check_loss, get_loss, name_of
+from jaxsr.training.losses import Loss, check_loss, get_loss, name_of, says_which
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.network import create_training_model
@@ -124,7 +124,7 @@ def _train(
     check_dtype(config.train.dtype, mesh)
     schedule = create_schedule(**config.schedule, steps=config.train.steps)
     optimizer = create_optimizer(schedule, **config.optimizer)
-    loss = loss or get_loss(config.train.loss)
+    given_loss, loss = loss is not None, loss or get_loss(config.train.loss)
     side, count = config.data.patch_size * model.scale, config.data.batch_size
     shape = (count // mesh.size, side, side, model.channels)  # of each device
     check_loss(loss, config.train.loss, shape)
@@ -134,6 +134,7 @@ def _train(
         loss,
         ema_decay=config.train.ema_decay,
         supervision_weight=config.train.supervision_weight,
+        seed=config.seed,
     )
     patch_size, lr_origin = config.data.patch_size, None
     if config.data.degradation == "photo":
@@ -191,6 +192,12 @@ def _train(
         processes.ask_first(lambda: record_images(workdir, source, config.model.scale))
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
+            if given_loss and not says_which(config.train.loss):
+                _log.warning(
+                    "train.loss: %s does not say which function it is: that it is the "
+                    "same as before was not checked",
+                    config.train.loss,
+                )
         folder = resources.enter_context(local_folder(workdir))
         log = None
         if processes.is_first():

@@ -66,6 +66,7 @@ def make_step(
     *,
     ema_decay: float,
     supervision_weight: float = 1.0,
+    seed: int = 0,
 ) -> Step:
     """Returns what each device does with its part of a batch, inside of shard_map.
 
@@ -74,14 +75,19 @@ def make_step(
         ema_decay: see `update_ema`; not used if the state has no average.
         supervision_weight: weight of each intermediate prediction's loss, for networks
             that have some (DRCN, LapSRN, MemNet).
+        seed: of what a network of one's own draws as "dropout", anew in each step and
+            on each device.
     """
 
-    def loss_fn(params, model_state, lr, hr):
+    def loss_fn(params, model_state, lr, hr, number):
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        key = jax.random.fold_in(key, jax.lax.axis_index(DATA_AXIS))
         sr, new_state = model.apply(
             {"params": params, **model_state},
             lr,
             train=True,
             mutable=[*model_state, "supervision"],
+            rngs={"dropout": key},
         )
         new_state = dict(new_state)
         supervision = new_state.pop("supervision", {})
@@ -92,7 +98,7 @@ def make_step(
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         lr, hr = to_unit_range(batch["lr"]), to_unit_range(batch["hr"])
         (value, model_state), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.params, state.model_state, lr, hr
+            state.params, state.model_state, lr, hr, state.step
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
