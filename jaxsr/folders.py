@@ -187,12 +187,12 @@ def _check_targets(plan: Plan, *, overwrite: bool, skip_existing: bool) -> None:
     """Refuses results that would replace something, or passes over what exists."""
     # By what the system says they are: a folder may be mounted at two places, and case
     # may not count in names.
-    read = {_identity(source) for source, _ in plan.pairs}
+    read = {_identity(source) for source, _ in plan.pairs} - {None}
     written: dict[str, Path] = {}
     kept = []
     for source, target in plan.pairs:
         place = os.path.realpath(target)
-        if _identity(target) in read - {None}:
+        if _identity(target) in read:
             raise InputError(f"{target}: the result would overwrite an input picture")
         if place in written:
             raise InputError(
