@@ -43,7 +43,7 @@ def test_count_multiply_adds_of_transposed_convolutions():
         layer: Any = None
 
         def forward(self, lr, *, train):
-            return self.layer(lr)
+            return self.layer(lr)[..., :2]  # of the five, as many as LR has
 
     layers = [
         TransposedConv(5, kernel_size=6, stride=3, crop=2),

@@ -154,7 +154,7 @@ def test_sigterm_leaves_no_part_of_what_threads_write(tmp_path):
         "jaxsr.cpu.count_idle_threads = lambda: 3\n"
         "replace = os.replace\n"
         "def replace_late(*paths):\n"
-        "    print('written', flush=True)\n"
+        "    os.write(1, b'written\\n')\n"  # whole, whatever other threads write
         "    time.sleep(1)\n"
         "    replace(*paths)\n"
         "os.replace = replace_late\n"
