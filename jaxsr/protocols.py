@@ -35,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y
+from jaxsr.imaging import crop_to_multiple, imresize, rgb_to_y, to_8_bits
 from jaxsr.metrics import SSIM_WINDOW, psnr, ssim
 
 
@@ -68,10 +68,12 @@ class Protocol:
             luma: whether a one-channel `sr` is not gray, but the luma of a colour `hr`.
 
         Raises:
-            InputError: no images, or one that is not finite; an HR image of floats
-                beyond [0, 1]; the sizes do not fit, or too little is left for SSIM; a
-                gray `sr` beside an `hr` of colours.
+            InputError: a scale below 1; no images, or one that is not finite; an HR
+                image of floats beyond [0, 1]; the sizes do not fit, or too little is
+                left for SSIM; a gray `sr` beside an `hr` of colours.
         """
+        if not scale >= 1:
+            raise InputError(f"scale: expected a whole number from 1 on, got {scale}")
         for name, image in (("SR", sr), ("HR", hr)):
             _check_image(image, name)
         # Of an SR image anything may come, where a network has not learned much.
@@ -151,10 +153,8 @@ def _check_uint8(hr: np.ndarray, scale: int) -> None:
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Returns an image as uint8: a float one in [0, 1] is clipped, all are rounded."""
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.dtype in (np.uint8, np.uint16):
+        return to_8_bits(image)
     levels = np.asarray(image, np.float64) * 255
     np.clip(levels, 0, 255, out=levels)
     levels += 0.5

@@ -456,6 +456,16 @@ def test_models_explains_one(capsys):
     assert "16 blocks of 64 features" in output
 
 
+def test_models_explains_one_whose_module_says_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "plain_networks.py").write_text(
+        "from jaxsr.models.espcn import ESPCN\nclass Plain(ESPCN):\n    'Ours.'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["models", "plain_networks:Plain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "Ours." and "None" not in lines
+
+
 def test_output_that_nobody_reads_is_no_error():
     code = """
 import sys

@@ -94,6 +94,16 @@ def test_fetch_by_several_at_once(server, tmp_path):
     assert server.ranges == [None]
 
 
+def test_fetch_by_several_in_place_of_a_damaged_one(server, tmp_path):
+    (tmp_path / "net_x2.safetensors").write_bytes(CONTENT[:-1])
+    with ThreadPoolExecutor(4) as pool:
+        paths = pool.map(
+            lambda _: fetch(server.url, sha256=SHA256, folder=tmp_path), range(4)
+        )
+        assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert server.ranges == [None]
+
+
 def _check_that_it_goes_on(server, folder):
     (part,) = folder.glob("*.part")
     got = part.stat().st_size

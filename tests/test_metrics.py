@@ -166,6 +166,13 @@ def test_score_of_the_original_is_perfect(protocol):
     }
 
 
+@pytest.mark.parametrize("scale", [0, -2])
+def test_score_of_no_scale(scale):
+    image = np.zeros((40, 40, 3), np.uint8)
+    with pytest.raises(InputError, match=f"scale: expected .* from 1 on, got {scale}"):
+        get_protocol("rgb").score(image, image, scale)
+
+
 def test_score_names_sizes_that_do_not_fit():
     hr = np.zeros((31, 41, 3), np.uint8)
     with pytest.raises(InputError, match="is 41x31, expected 40x30: the HR image, 41"):

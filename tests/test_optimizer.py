@@ -242,6 +242,13 @@ def test_create_optimizer_of_no_transformation_is_refused():
         )
 
 
+def test_create_optimizer_that_wants_the_loss_is_refused():
+    optimizer = create_optimizer(optax.constant_schedule(0.1), name="optax:lbfgs")
+    message = "^optimizer.name: 'optax:lbfgs': expected updates from gradients"
+    with pytest.raises(InputError, match=message):
+        optimizer.init({"head": np.ones(2)})
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

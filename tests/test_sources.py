@@ -319,11 +319,13 @@ def test_open_source_part(tmp_path):
     assert rest.lr(0, 2) is None
     held_out = open_benchmark("t91[:1]", data_dir=tmp_path)
     assert names(held_out) == ["t0"]
+    last = open_source("t91[-3:-1]", data_dir=tmp_path)
+    assert last.name == "t91[1:3]" and names(last) == ["t1", "t2"]
     folder = open_source(f"folder:{tmp_path}/T91[3:]")
     np.testing.assert_array_equal(folder.hr(0), images[3])
 
 
-@pytest.mark.parametrize("part", ["t91[2:2]", "t91[:5]", "t91[7:]"])
+@pytest.mark.parametrize("part", ["t91[2:2]", "t91[:5]", "t91[7:]", "t91[-2:1]"])
 def test_open_source_part_that_is_not_there(tmp_path, part):
     for i in range(4):
         write_noise(tmp_path / f"T91/t{i}.png")

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxsr
 from configs import rcbam
-from jaxsr import models
+from jaxsr import models, scoring
 from jaxsr.data import Source
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
@@ -124,6 +125,9 @@ def test_train_from_python_gives_what_it_made_and_says_what_it_does(tmp_path, ca
         np.testing.assert_array_equal, run.variables, load_run(tmp_path / "run")[2]
     )
     assert "step 2/2: loss" in capsys.readouterr().err
+    config.train.steps = 3
+    train(config, tmp_path / "run", source=_Mine())
+    assert "the images of mine are no files: that they are" in capsys.readouterr().err
     # The folder says what is in it, and is not continued with other images.
     with pytest.raises(InputError, match="data.train='mine', this config has 'div2k'"):
         train(config, tmp_path / "run")
@@ -152,6 +156,14 @@ def test_train_reports_table_and_picture(photos, tmp_path, capsys):
     }
     assert "| bicubic | x2 |" in capsys.readouterr().out
     assert read_image(tmp_path / "run" / "comparison.png").shape[-1] == 3
+
+
+def test_train_in_bfloat16_scores_what_evaluate_does(photos, tmp_path):
+    config = _config(photos, steps=2, dtype="bfloat16")
+    config.eval.benchmarks = photos
+    run = train(config, tmp_path / "run")
+    scored = scoring.evaluate(jaxsr.load(tmp_path / "run"), [photos], scale=2)
+    assert run.numbers["benchmarks"] == scored["benchmarks"]
 
 
 def test_train_lowers_the_loss_and_traces_steps(photos, tmp_path):

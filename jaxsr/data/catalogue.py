@@ -54,7 +54,7 @@ _SAMPLE_EVAL = ("chelsea.png", "coffee.png")
 _HR_FOLDER = re.compile(r"(.*[_-])?(HR|GT)", re.IGNORECASE)
 
 # "bsd200[10:]": a part of a source.
-_PART = re.compile(r"(?P<source>.+)\[(?P<start>\d*):(?P<stop>\d*)\]")
+_PART = re.compile(r"(?P<source>.+)\[(?P<start>-?\d*):(?P<stop>-?\d*)\]")
 
 
 def open_source(
@@ -66,8 +66,9 @@ def open_source(
         spec: "div2k", "t91", "bsd200", "bsds500_test", "sample", "sample-eval",
             "folder:PATH", or several of them joined by "+". A folder holds images, or
             HR images in `HR` or `*_HR` with LR images beside it, see
-            `jaxsr.data.lr_files`. A part of a source is "bsd200[:10]" or "bsd200[10:]",
-            as in Python: images by number, in the order of their names.
+            `jaxsr.data.lr_files`. A part of a source is "bsd200[:10]", "bsd200[10:]"
+            or "bsd200[-10:]", as in Python, but never empty nor beyond the end: images
+            by number, in the order of their names.
         data_dir: the folder of data sets; default: the environment's JAXSR_DATA_DIR.
         scale: what pairs will be read at, as if by `Source.at_scale`; of sets that come
             once for each scale no other one is then asked for.
@@ -82,9 +83,8 @@ def open_source(
         )
     if part := _PART.fullmatch(spec):
         whole = open_source(part["source"], data_dir=data_dir, scale=scale)
-        return SliceSource(
-            whole, int(part["start"] or 0), int(part["stop"] or len(whole))
-        )
+        bounds = part["start"] or 0, part["stop"] or len(whole)
+        return SliceSource(whole, *(_from_front(int(b), whole) for b in bounds))
     if spec.startswith("folder:"):
         return open_folder(spec, scale)
     if spec == "sample":
@@ -105,6 +105,10 @@ def open_source(
         f"unknown source {spec!r}: expected {known}, folder:PATH, a part such as "
         f"bsd200[:10], or several joined by +"
     )
+
+
+def _from_front(bound: int, whole: Source) -> int:
+    return bound + len(whole) if bound < 0 else bound
 
 
 def open_folder(spec: str, scale: int | None) -> FolderSource:

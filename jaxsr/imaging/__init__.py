@@ -1,6 +1,7 @@
 """Images: MATLAB's resize and colour, files in and out. NumPy and JAX, no network."""
 
 from jaxsr.imaging.alpha import fill_transparent
+from jaxsr.imaging.bit_depth import to_8_bits
 from jaxsr.imaging.colour import (
     gray_to_y,
     rgb_to_y,
@@ -42,6 +43,7 @@ __all__ = [
     "rgb_to_y",
     "rgb_to_ycbcr",
     "takes_rows",
+    "to_8_bits",
     "write_image",
     "write_rows",
     "y_to_gray",

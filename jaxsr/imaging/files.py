@@ -19,6 +19,7 @@ import numpy as np
 from jaxsr.errors import InputError, first_line
 from jaxsr.files import Part, check_place, is_written_to, write_whole
 from jaxsr.imaging import decode, encode, tiff
+from jaxsr.imaging.bit_depth import to_8_bits
 from jaxsr.imaging.encode import SUFFIXES
 from jaxsr.imaging.metadata import Metadata
 
@@ -110,9 +111,7 @@ def read_image8(path: str | os.PathLike) -> np.ndarray:
         if (image[..., -1] != np.iinfo(image.dtype).max).any():
             raise InputError(f"{path}: has transparent pixels, expected opaque ones")
         image = image[..., :-1]
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return image
+    return to_8_bits(image)
 
 
 def check_writable(
@@ -161,8 +160,7 @@ def check_encodable(
     Raises:
         InputError: the format cannot hold such an image; another quality than 1 to 100.
     """
-    if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality: expected 1 to 100, got {quality}")
+    _check_quality(quality)
     try:
         encode.check(path, shape, np.dtype(dtype))
     except encode.CannotHold as error:
@@ -252,12 +250,16 @@ def _encode(
         raise InputError(f"{path}: expected [H, W, 1 to 4], got shape {image.shape}")
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"{path}: expected uint8 or uint16, got {image.dtype}")
-    if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality: expected 1 to 100, got {quality}")
+    _check_quality(quality)
     try:
         return encode.encode(path, image, metadata or Metadata(), quality)
     except encode.CannotHold as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _check_quality(quality: int | None) -> None:
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality: expected 1 to 100, got {quality}")
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
@@ -272,7 +274,9 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     paths = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
     )
     if not paths:
         raise InputError(f"{folder}: expected images ({', '.join(SUFFIXES)}), got none")

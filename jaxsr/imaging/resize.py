@@ -64,7 +64,8 @@ def imresize(
         lengths = [_output_length(n, scales[0]) for n in sizes]
     else:
         lengths = list(output_size or ())
-        if len(lengths) != 2 or min(lengths) < 1:
+        whole = [isinstance(n, int | np.integer) and n >= 1 for n in lengths]
+        if len(whole) != 2 or not all(whole):
             raise InputError(
                 f"imresize: expected output_size (height, width), got {output_size}"
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxsr.errors import InputError
-from jaxsr.imaging import imresize
+from jaxsr.imaging import imresize, to_8_bits
 from jaxsr.inference.pictures import open_picture
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _where_they_differ(
 
 def _for_screen(picture: np.ndarray) -> np.ndarray:
     """Returns 8 bits, gray as `[H, W]`, else RGB or RGBA."""
-    if picture.dtype == np.uint16:
-        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    picture = to_8_bits(picture)
     if picture.ndim == 3 and picture.shape[-1] < 3:
         picture = picture[..., 0]
     return picture

@@ -59,8 +59,12 @@ class Tiles:
             scale: of the network.
 
         Raises:
-            InputError: `tile` below 0 or below twice the `overlap`; negative `overlap`.
+            InputError: no whole number; `tile` below 0 or below twice the `overlap`;
+                negative `overlap`.
         """
+        for name, given in (("tile", tile), ("overlap", overlap)):
+            if given is not None and not isinstance(given, int | np.integer):
+                raise InputError(f"{name}: expected a whole number, got {given!r}")
         if overlap < 0:
             raise InputError(f"overlap must be at least 0, got {overlap}")
         self._smallest = 2 * max(overlap, 1)

@@ -54,8 +54,9 @@ def explain_network(name: str, scale: int) -> Iterator[str]:
     for field in dataclasses.fields(model):
         if isinstance(field.default, int | float | str | tuple):
             yield f"    {field.name} = {field.default}"
-    yield f"\n{inspect.getdoc(inspect.getmodule(type(model)))}"
-    yield f"\n{inspect.getdoc(type(model))}"
+    for what in (inspect.getmodule(type(model)), type(model)):
+        if said := inspect.getdoc(what):
+            yield f"\n{said}"
 
 
 def count_by_part(model: Network) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxsr import models, processes, scoring
@@ -102,6 +103,7 @@ def report(
 
 
 def _upscaler(config: Config, model: Network, variables: Any) -> Upscaler:
+    model = model.clone(dtype=jnp.float32)  # as `jaxsr evaluate` and `load` have it
     return Upscaler(model, variables, self_ensemble=config.eval.self_ensemble)
 
 

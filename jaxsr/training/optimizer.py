@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxsr.errors import InputError, first_line
-from jaxsr.places import at_place
+from jaxsr.errors import InputError
+from jaxsr.training.own_optimizer import optimizer_at
 
 
 def create_schedule(
@@ -154,7 +154,7 @@ def create_optimizer(
         if weight_decay:
             parts.append(optax.add_decayed_weights(weight_decay))
     elif ":" in name:
-        parts.append(_of_another_package(name, schedule))
+        parts.append(optimizer_at(name, schedule))
     else:
         raise InputError(
             f"optimizer.name: unknown optimiser {name!r}, expected one of adam, muon, "
@@ -178,26 +178,6 @@ def _check_used(name: str, options: Mapping[str, Any]) -> None:
                 f"optimizer.{key}: {name} does not take it from there, expected it to "
                 f"be left at {default!r}, got {value!r}"
             )
-
-
-def _of_another_package(
-    place: str, schedule: optax.Schedule
-) -> optax.GradientTransformation:
-    what = f"optimizer.name: {place!r}"
-    function = at_place(place, what)
-    try:
-        made = function(schedule)
-    except TypeError as error:
-        raise InputError(
-            f"{what}: expected a function that makes an optax.GradientTransformation "
-            f"of a schedule alone ({first_line(error)})"
-        ) from error
-    if not hasattr(made, "init") or not hasattr(made, "update"):
-        raise InputError(
-            f"{what}: expected a function that makes an optax.GradientTransformation "
-            f"of a schedule, got {made!r} from it"
-        )
-    return made
 
 
 def _clip_by_rate(schedule: optax.Schedule, limit: float):

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from jaxsr import models, processes
+from jaxsr import processes
 from jaxsr.data import Source, open_source
 from jaxsr.data.photo import MARGIN as PHOTO_MARGIN
 from jaxsr.data.photo import photo_batch
@@ -22,18 +22,19 @@ from jaxsr.training.evaluation import check_evaluation, evaluation, report, scor
 from jaxsr.training.initial_weights import start
 from jaxsr.training.lock import WorkdirLock
 from jaxsr.training.loop import Ending, fit
-from jaxsr.training.losses import Loss, check_loss, get_loss, name_of, says_which
+from jaxsr.training.losses import Loss, check_loss, get_loss, says_which
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.network import create_training_model
 from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.own_parts import with_own_parts
 from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.profile import profiled
 from jaxsr.training.progress import messages
 from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state
 from jaxsr.training.step import degrade_first, make_step
-from jaxsr.training.training_images import record_images
+from jaxsr.training.training_images import has_record, record_images
 from jaxsr.training.wandb_log import check_wandb, open_wandb
 from jaxsr.training.workdir import (
     Workdir,
@@ -100,7 +101,7 @@ def train(
             is written, or the loss is no finite number.
     """
     with messages():
-        config = _with_own_parts(config, model, loss, source)
+        config = with_own_parts(config, model, loss, source)
         if workdir is None and not config.name:
             raise InputError("name: expected one, or a workdir, for the run's folder")
         workdir = epath.Path(workdir or f"runs/{config.name}")
@@ -198,6 +199,12 @@ def _train(
                     "same as before was not checked",
                     config.train.loss,
                 )
+            if not has_record(workdir):
+                _log.warning(
+                    "data.train: the images of %s are no files: that they are the same "
+                    "as before was not checked",
+                    source.name,
+                )
         folder = resources.enter_context(local_folder(workdir))
         log = None
         if processes.is_first():
@@ -236,32 +243,6 @@ def _train(
     if numbers and processes.is_first():
         print(f"The same as files, and a picture to look at: {workdir}/")
     return Trained(model, state, numbers, workdir)
-
-
-def _with_own_parts(
-    config: Config, model: Network | None, loss: Loss | None, source: Source | None
-) -> Config:
-    """Returns the config with the names of what is given in place of its own.
-
-    So the run's folder tells what it holds, and is not continued with other parts.
-    """
-    config = config.copy_and_resolve_references()
-    config.unlock()
-    if model is not None:
-        if not isinstance(model, Network):
-            raise InputError(
-                "model: expected a network, a subclass of jaxsr.models.Network, got "
-                f"{type(model).__name__}"
-            )
-        name = models.name_of(model)
-        with named("model: the run's folder could not be opened again"):
-            models.find(name)
-            config.model = {"name": name, **models.fields_of(model)}
-    if loss is not None:
-        config.train.loss = name_of(loss)
-    if source is not None:
-        config.data.train = source.name
-    return config
 
 
 def _batch_options(config: Config) -> dict[str, Any]:

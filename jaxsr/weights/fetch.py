@@ -53,6 +53,8 @@ def fetch(
     )
     pooch.get_logger().setLevel("ERROR")
     try:
+        if _holds(folder / file, sha256):
+            return folder / file
         # One process downloads; those that waited for it find the file.
         with _one_at_a_time(folder / file):
             path = pooch.retrieve(
@@ -71,10 +73,16 @@ def fetch(
     return Path(path)
 
 
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether a file is there and whole."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256.lower()
+
+
 def _one_at_a_time(path: Path) -> contextlib.AbstractContextManager:
-    """Returns a lock for fetching a file; none is needed where it is there already."""
-    if path.exists():
-        return contextlib.nullcontext()
+    """Returns a lock for fetching a file."""
     # Not in the cache, where it would stay. Others' locks cannot be opened.
     key = hashlib.sha256(f"{Path.home()} {path.absolute()}".encode()).hexdigest()
     return filelock.FileLock(Path(tempfile.gettempdir(), f"jaxsr-{key[:16]}.lock"))

@@ -291,6 +291,7 @@ def test_write_image_disk_full_keeps_old_file(tmp_path):
 def test_list_images_sorted_without_others(tmp_path):
     for name in ("b.png", "a.JPG", "c.webp", "notes.txt", ".hidden.png"):
         (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
     assert [path.name for path in list_images(tmp_path)] == ["a.JPG", "b.png", "c.webp"]
 
 

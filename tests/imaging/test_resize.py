@@ -129,6 +129,8 @@ def test_imresize_output_size_scales_each_axis():
         imresize(image, output_size=(6, 5)), imresize(image, 1 / 2)
     )
     assert imresize(image, output_size=(7, 40)).shape == (7, 40, 3)
+    with pytest.raises(InputError, match="expected output_size"):
+        imresize(image, output_size=(0, 3))
 
 
 @pytest.mark.parametrize("scale", [1 / 2, 3, 1.5])
