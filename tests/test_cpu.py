@@ -139,6 +139,10 @@ def test_avx2_alone_is_what_numpy_finds():
     found = np._core._multiarray_umath.__cpu_features__  # pyright: ignore
     expected = found.get("AVX2", False) and not found.get("AVX512F", False)
     assert cpu.has_avx2_only() == expected
+    wide = {"AMX": "AMX_TILE", "AVX-512": "AVX512F", "AVX2": "AVX2"}
+    # NumPy does not look for AMX in all releases.
+    if (vector := cpu.find_vector_instructions()) != "AMX":
+        assert vector == next((n for n, f in wide.items() if found.get(f)), None)
 
 
 def test_a_system_that_does_not_tell_is_treated_as_before(monkeypatch):
@@ -149,3 +153,4 @@ def test_a_system_that_does_not_tell_is_treated_as_before(monkeypatch):
     monkeypatch.setattr(cpu, "read_cpuinfo", cpu.read_cpuinfo.__wrapped__)
     assert cpu.read_cpuinfo() == ""
     assert not cpu.has_avx2_only()
+    assert cpu.find_vector_instructions() is None

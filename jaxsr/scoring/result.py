@@ -5,7 +5,8 @@ A `Result` is a dictionary, in Python as in JSON:
     {"model": "rcbam", "scale": 2, "protocol": "rgb", "parameters": 1234567,
      "weights_sha256": "...", "self_ensemble": false, "tile": null, "tiled": false,
      "versions": {"jaxsr": ..., "jax": ..., "flax": ..., "numpy": ..., "python": ...},
-     "hardware": {"device": ..., "devices": 1, "cpu": ..., "cores": 2},
+     "hardware": {"device": ..., "devices": 1, "cpu": ..., "cores": 2,
+                  "vector": "AVX-512"},
      "benchmarks": {"Set5": {"psnr": 37.9, "ssim": 0.96,
                              "images": {"baby": {"psnr": 38.5, "ssim": 0.97}, ...}}}}
 
@@ -29,7 +30,7 @@ import jax
 import numpy as np
 
 import jaxsr
-from jaxsr.cpu import count_cores, read_cpuinfo
+from jaxsr.cpu import count_cores, find_vector_instructions, read_cpuinfo
 from jaxsr.errors import InputError
 from jaxsr.files import check_place, write_whole
 
@@ -183,6 +184,7 @@ def hardware() -> dict[str, Any]:
         "devices": jax.device_count(),
         "cpu": _cpu(),
         "cores": count_cores(),
+        "vector": find_vector_instructions(),
     }
 
 

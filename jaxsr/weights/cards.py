@@ -156,7 +156,9 @@ def _commands(runs: Sequence[Mapping[str, Any]], name: str) -> str:
 def describe_hardware(hardware: Mapping[str, Any]) -> str:
     """Returns a result's "hardware" in words."""
     if hardware["device"] == "cpu":
-        return f"{hardware['cores']} cores of {hardware['cpu']}"
+        vector = hardware.get("vector")  # older results do not have it
+        by = f" ({vector})" if vector else ""
+        return f"{hardware['cores']} cores of {hardware['cpu']}{by}"
     return f"{hardware['devices']} x {hardware['device']}"
 
 
