@@ -170,7 +170,8 @@ def test_sub_folders_that_nobody_reads(tmp_path, caplog):
         write_noise(tmp_path / name) if name.endswith("png") else (
             (tmp_path / name).mkdir(parents=True)
         )
-    assert names(open_source(f"folder:{tmp_path}")) == ["a"]
+    for _ in range(2):  # as a run does, at each evaluation
+        assert names(open_source(f"folder:{tmp_path}")) == ["a"]
     (record,) = caplog.records
     assert record.getMessage() == (
         f"folder:{tmp_path}: images of its sub-folders are passed over: more, x"

@@ -1,5 +1,6 @@
 """Sources by name, `open_source("t91+bsd200")`: which there are and where they lie."""
 
+import functools
 import logging
 import os
 import re
@@ -132,10 +133,14 @@ def open_folder(spec: str, scale: int | None) -> FolderSource:
     if others := other_folders(source.folder):
         names = ", ".join(each.name for each in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        _log.warning(
-            "%s: images of its sub-folders are passed over: %s%s", spec, names, more
-        )
+        _warn_once(f"{spec}: images of its sub-folders are passed over: {names}{more}")
     return source
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """A run opens its benchmarks at each evaluation."""
+    _log.warning("%s", message)
 
 
 def find_folder(
