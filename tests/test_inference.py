@@ -355,6 +355,26 @@ def test_run_rows_shared_by_devices(height):
     np.testing.assert_allclose(shared.run(lr), alone.run(lr), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(63, 64), (64, 127), (63, 63)])
+def test_a_canvas_does_not_change_the_edges(size):
+    """One pixel short of a canvas, bicubic saw the canvas's edge for the picture's."""
+    lr = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    expected = imresize(lr / 255, 2)
+    np.testing.assert_allclose(
+        bicubic(2)(lr), np.rint(np.clip(255 * expected, 0, 255)), rtol=0, atol=1
+    )
+    edges = bicubic(2)(lr).astype(int) - bicubic(2).run(lr / 255) * 255
+    clipped = (bicubic(2)(lr) == 0) | (bicubic(2)(lr) == 255)
+    assert np.abs(edges)[~clipped].max() < 0.51
+
+
+def test_run_rows_shared_by_devices_leave_the_edges():
+    lr = np.random.default_rng(0).random((75, 40, 3), np.float32)
+    shared, alone = bicubic(2), bicubic(2).on(jax.devices()[0])
+    assert len(shared.devices) == 8
+    np.testing.assert_allclose(shared.run(lr), alone.run(lr), rtol=0, atol=1e-6)
+
+
 def test_run_rows_shared_by_devices_global_operation():
     lr = exact_picture(96, 20, 3)
     alone = Upscaler(Pooled(2), {}, device=jax.devices()[0])

@@ -67,12 +67,14 @@ def canvas_side(length: int) -> int:
     """Returns the side of the canvas for pictures `length` pixels high or wide.
 
     64, 128, 256, 384, 512, 768, 1024, ...: a folder of photos makes do with a handful
-    of programs, and on average a third of the work is in vain.
+    of programs, and on average a third of the work is in vain. It is never a single
+    pixel more, see `jaxsr.layers.canvas.apply_on_canvas`.
     """
     side = _LEAST_SIDE
-    while side < length:
-        if side >= _COARSE_SIDE and side + side // 2 >= length:
-            return side + side // 2
+    while side < length or side == length + 1:
+        between = side + side // 2
+        if side >= _COARSE_SIDE and between >= length and between != length + 1:
+            return between
         side *= 2
     return side
 
@@ -144,6 +146,8 @@ def enlarge(
     count = max(min(count, rows // least), 1)
     if model.knows_canvases:
         rows = -(-rows // count) * count
+        if rows == height + 1:  # see `canvas_side`
+            rows += count
     else:
         count = max(d for d in range(1, count + 1) if rows % d == 0)
     on_canvas = (rows, columns) != (height, width)

@@ -52,9 +52,10 @@ def apply_on_canvas(
         model: a network whose layers know of canvases: convolutions at stride 1,
             transposed convolutions, and poolings that ask `picture_size`.
         variables: its parameters.
-        lr: the canvas. Beyond the picture it continues it as by reflection, for at
-            least two pixels or to the canvas's edge, which is what bicubic
-            interpolation sees there.
+        lr: the canvas. Beyond the picture it continues it as by reflection, which is
+            what bicubic interpolation sees there, for at least two pixels or not at
+            all: it looks two pixels far, and beyond a single one it would find that
+            one's reflection at the canvas's edge.
         height: of the picture, a whole number of rows.
         width: of the picture.
     """
@@ -99,6 +100,17 @@ def picture_size(
         side // whole for side, whole in zip(x.shape[1:3], extent.canvas, strict=True)
     )
     return extent.height * rows, extent.width * columns
+
+
+def mirror_picture(x: Float[jax.Array, "n H W c"]) -> Float[jax.Array, "n H W c"]:
+    """Returns features that mirror the picture beyond its edge, as bicubic wants it."""
+    if _current.get() is None:
+        return x
+    for axis, length in zip((1, 2), picture_size(x), strict=True):
+        index = jnp.arange(x.shape[axis])
+        mirrored = jnp.where(index < length, index, 2 * length - 1 - index)
+        x = jnp.take(x, jnp.maximum(mirrored, 0), axis=axis)
+    return x
 
 
 def picture_mask(x: Float[jax.Array, "n h w c"]) -> Bool[jax.Array, "1 h w 1"] | None:

@@ -31,6 +31,7 @@ from flax.linen.initializers import Initializer
 from jaxtyping import Float
 
 from jaxsr.imaging import imresize_jnp
+from jaxsr.layers.canvas import mirror_picture
 from jaxsr.layers.convolution import Conv
 from jaxsr.layers.initializers import he_init
 from jaxsr.layers.transposed_convolution import TransposedConv
@@ -149,5 +150,5 @@ class LapSRN(Network):
             if train and i < levels - 1:
                 self.sow("supervision", f"prediction{i}", sr)
         if self.scale != 2**levels:
-            sr = imresize_jnp(sr, self.scale / 2**levels)
+            sr = imresize_jnp(mirror_picture(sr), self.scale / 2**levels)
         return sr

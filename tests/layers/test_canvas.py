@@ -40,9 +40,10 @@ def _network(name: str, scale: int):
     return model, jax.tree_util.tree_map_with_path(draw, shapes)
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_apply_on_canvas_equals_picture(name):
-    scale = 2
+@pytest.mark.parametrize(
+    ("name", "scale"), [*((name, 2) for name in list_models()), ("lapsrn", 3)]
+)
+def test_apply_on_canvas_equals_picture(name, scale):
     model, variables = _network(name, scale)
     if not model.knows_canvases:
         assert name in ("amms", "san", "scn")
@@ -52,7 +53,7 @@ def test_apply_on_canvas_equals_picture(name):
         lambda variables, lr, *size: apply_on_canvas(model, variables, lr, *size)
     )
     # Arrays with a type, as jaxsr.inference passes them.
-    for height, width in np.int32([(29, 41), (13, 12)]):
+    for height, width in np.int32([(29, 41), (13, 12), (48, 42)]):
         lr = rng.random((1, height, width, model.channels), np.float32)
         expected = model.apply(variables, jnp.asarray(lr))
         missing = ((0, 0), (0, 48 - height), (0, 44 - width), (0, 0))
