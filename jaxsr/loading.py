@@ -63,7 +63,9 @@ def load(
     """
     use_every_core()
     weights, called = spec, "given"
-    if not isinstance(weights, Weights):
+    if isinstance(weights, Weights):
+        _check_expected("weights", weights, scale, network, step, family)
+    else:
         weights = load_weights(
             weights, scale=scale, network=network, step=step, family=family
         )
@@ -161,6 +163,19 @@ def load_weights(
     weights = _open_named(spec, scale)
     if weights is None:
         weights = _open_path(spec, scale, step, family)
+    _check_expected(spec.rstrip("/"), weights, scale, network, step, family)
+    return weights
+
+
+def _check_expected(
+    spec: str,
+    weights: Weights,
+    scale: int | None,
+    network: str | None,
+    step: str | int,
+    family: str | None,
+) -> None:
+    """Finds that weights are what was asked for, see `load_weights`."""
     if step != "last" and "run" not in weights.origin:
         raise InputError(f"{spec}: expected a run for step {step}, got mere weights")
     if family is not None and "family" not in weights.origin:
@@ -169,15 +184,14 @@ def load_weights(
             "weights of jaxsr"
         )
     expected = (
-        weights.network if network is None else network,
+        weights.network if network is None else models.usual_name(network),
         weights.scale if scale is None else scale,
     )
     if expected != (weights.network, weights.scale):
         raise InputError(
-            f"{spec.rstrip('/')}: expected weights of {expected[0]} x{expected[1]}, "
+            f"{spec}: expected weights of {expected[0]} x{expected[1]}, "
             f"got {weights.network} x{weights.scale}"
         )
-    return weights
 
 
 def best_published(scale: int, degradation: str = "bicubic") -> str:
@@ -207,6 +221,7 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
         name, named = match[1], int(match[2])
     entries = zoo.read_manifest()
     known = {zoo.name_of(entry) for entry in entries}
+    name = models.usual_name(name)
     if name not in known.union(models.list_models()):
         if scale is not None and name.isidentifier() and not Path(spec).exists():
             models.create(name, scale=scale)  # says which names there are

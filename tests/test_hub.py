@@ -66,6 +66,14 @@ def test_card_says_what_the_hub_reads(tmp_path):
     assert (tmp_path / "lite" / "README.md").read_text() == "my own"
 
 
+def test_a_runs_folder_stays_one(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="got that of a training run"):
+        trained().save_pretrained(tmp_path)
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
 class Hub(http.server.BaseHTTPRequestHandler):
     """The addresses of the hub: to get files, and to make and fill a repository."""
 
@@ -158,6 +166,10 @@ def test_hub_takes_and_gives(tmp_path):
         pushed = run("-c", PUSH, str(tmp_path / "mine.safetensors"), **variables)
         assert COMMIT in pushed.stdout, pushed.stderr
         assert b"library_name: jaxsr" in Hub.files["/me/mine/README.md"]
+        Hub.files["/me/mine/README.md"] = b"my own"
+        pushed = run("-c", PUSH, str(tmp_path / "mine.safetensors"), **variables)
+        assert COMMIT in pushed.stdout, pushed.stderr
+        assert Hub.files["/me/mine/README.md"] == b"my own"
         enlarged = run(*command, **variables)
         assert enlarged.returncode == 0, enlarged.stderr
         other = run(*command[:-1], "hf:me/other", **variables)

@@ -90,6 +90,20 @@ def test_what_was_expected_is_compared(weights, tmp_path):
         load_weights(path, network="edsr")
     with pytest.raises(InputError, match="rcbam_lite_x2: expected x3, got x2"):
         load_weights("rcbam_lite_x2", scale=3)
+    for asked, message in (
+        ({"scale": 3}, "weights: expected weights of rcbam x3, got rcbam x2"),
+        ({"network": "edsr"}, "weights: expected weights of edsr x2, got rcbam x2"),
+        ({"step": "best"}, "weights: expected a run for step best"),
+        ({"family": "basicsr"}, "weights: expected another project's file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load(weights, **asked)
+
+
+def test_another_name_of_a_network():
+    weights = load_weights("mlrn_x2")
+    assert weights.network == load_weights("mlrn", scale=2).network == "amms"
+    assert load_weights("amms_x2", network="mlrn").network == "amms"
 
 
 WRONG = [

@@ -110,14 +110,22 @@ def test_pil_palette_and_orientation(bicubic):
         bicubic(image.convert("F"))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
 def test_pil_with_a_clear_colour_is_what_its_file_is(bicubic, tmp_path, mode):
     image = Image.fromarray(photo(6, 5, 3)).convert(mode)
     clear = image.getpixel((2, 3))
     image.save(tmp_path / "a.png", transparency=clear)
     sr = bicubic(Image.open(tmp_path / "a.png"))
-    assert sr.mode == ("LA" if mode == "L" else "RGBA")
+    assert sr.mode == ("RGBA" if mode == "RGB" else "LA")
     np.testing.assert_array_equal(np.asarray(sr), bicubic(tmp_path / "a.png"))
+
+
+def test_pil_of_16_bits_with_a_clear_value_is_refused(bicubic, tmp_path):
+    image = Image.fromarray(np.arange(30, dtype=np.uint16).reshape(5, 6))
+    image.save(tmp_path / "a.png", transparency=7)
+    with pytest.raises(InputError, match="give the file's path instead"):
+        bicubic(Image.open(tmp_path / "a.png"))
+    assert bicubic(tmp_path / "a.png").shape == (10, 12, 2)
 
 
 def test_repr_names_network_weights_and_device():

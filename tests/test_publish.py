@@ -153,6 +153,24 @@ def test_weights_trained_further_tell_all_their_runs(run, checkout, photos, tmp_
         "python train.py --config=a --workdir=runs/rcbam_x2_1\n"
         "python train.py --config=a --config.train.init_from=runs/rcbam_x2_1\n"
     ) in card
+    # Published anew, it is not a run more.
+    again = publish(further, root=checkout, benchmarks=[photos], note="Anew.")
+    assert again["training"] == entry["training"] and again["note"] == "Anew."
+
+
+def test_publish_leaves_what_is_there_when_it_refuses(
+    run, checkout, photos, tmp_path, monkeypatch
+):
+    entry = publish(run, root=checkout, benchmarks=[photos])
+    folder = checkout / "jaxsr" / "weights"
+    before = zoo.weights_file(entry, folder).read_bytes()
+    monkeypatch.setattr(tool, "MOST_PACKAGED_BYTES", entry["bytes"])
+    with pytest.raises(InputError, match="the files that come with jaxsr would be"):
+        publish(run, root=checkout, benchmarks=[photos], precision="float32")
+    assert zoo.read_manifest(folder) == [entry]
+    assert zoo.weights_file(entry, folder).read_bytes() == before
+    # Those of somebody's own folder do not come with jaxsr.
+    publish(run, folder=tmp_path / "mine", benchmarks=[photos], precision="float32")
 
 
 def test_publish_float32_keeps_every_bit(run, checkout, photos):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from jaxsr import models
-from jaxsr.data import open_source
+from jaxsr.data import open_benchmark, open_source
 from jaxsr.errors import InputError
 from jaxsr.imaging import imresize, read_image, write_image
 from jaxsr.inference import Upscaler
@@ -327,6 +327,24 @@ def test_evaluate_from_a_folders_own_lr(tmp_path):
         "benchmarks"
     ].values()
     assert photo["lr"].startswith("blurred and compressed")
+    # Several folders in one, and a source that was opened for no scale.
+    write_image(tmp_path / "other/HR/c.png", hr)
+    write_image(tmp_path / "other/LR/c.png", hr[::2, ::2])
+    joined = evaluate(_bicubic(2), [f"{names[0]}+folder:{tmp_path}/other"], scale=2)
+    both = joined["benchmarks"]["mine+other"]
+    assert both["lr"] == f"{tmp_path}/mine/LR, {tmp_path}/other/LR"
+    assert len(both["images"]) == 3 and both["psnr"] < made["psnr"] - 1
+    with pytest.raises(InputError, match="mine.alone: .*in each part or in none, .*al"):
+        evaluate(_bicubic(2), ["+".join(names)], scale=2)
+    opened = evaluate(_bicubic(2), [open_benchmark(names[0])], scale=2)
+    assert opened["benchmarks"]["mine"]["psnr"] == own["psnr"]
+
+
+def test_evaluate_a_folder_that_is_called_as_a_known_set(tmp_path):
+    hr = np.random.default_rng(0).integers(0, 256, (32, 36, 3)).astype(np.uint8)
+    write_image(tmp_path / "Set5/HR/baby.png", hr)
+    result = evaluate(_bicubic(2), [f"folder:{tmp_path}/Set5"], scale=2)
+    assert "Not the usual copy of Set5: baby." in markdown_table(result)
 
 
 def test_score_folders_names_a_missing_folder(photos, tmp_path):

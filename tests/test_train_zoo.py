@@ -104,6 +104,22 @@ def test_stopped_then_gone_on_with_then_published(data, tmp_path):
     assert f"| rcbam:x2 | published | {steps} | {psnr:.2f} | 0.0 |" in output
 
 
+def test_what_cannot_be_published_does_not_keep_others_from_being_trained(
+    data, tmp_path
+):
+    # After one step at such a rate they are worse than bicubic.
+    options = _command(data, tmp_path, steps=1, **{"config.schedule.decay_steps": "0"})
+    words = [w for w in options if "decay_steps=10" not in w and "rate=3e-3" not in w]
+    words += ["rcbam:x3", "--config.schedule.learning_rate=0.1"]
+    process = _run(words, data)
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 1, output
+    for name in ("rcbam:x2", "rcbam:x3"):
+        assert f"{name} is not published: rcbam_x" in output
+        assert f"| {name} | ended |" in output
+    assert not (tmp_path / "zoo").exists()
+
+
 def test_time_that_is_up_ends_what_is_in_progress(data, tmp_path):
     process = _run(_command(data, tmp_path, steps=100_000, hours="0.0005"), data)
     output = process.communicate(timeout=120)[0]

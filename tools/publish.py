@@ -148,7 +148,8 @@ def publish(
         _check_better(name, scores, bicubic, replaced)
         check_images(name, sets, interpolated)
     if replaced and training["init_from"] == name:
-        training["before"] = _kept_of(replaced[0]["training"])
+        if before := _runs_before(training, replaced[0]["training"]):
+            training["before"] = before
     # A network of another package has a colon, which not every file system takes.
     file = f"{name.replace(':', '.')}.safetensors"
     entry = {
@@ -169,9 +170,15 @@ def publish(
         "bicubic": bicubic,
     }
     about = {k: v for k, v in entry.items() if k not in ("network", "fields", "file")}
-    path = (workdir if url else folder) / file
+    # Beside the run until it is known that it may replace what is published.
+    path = workdir / file
     Weights(network, fields, stored, about).save(path)
     entry |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    if not (own or url):
+        _check_total(entry, folder)
+    if not url:
+        write_whole(folder / file, path.read_bytes())
+        path.unlink()
     _write_entry(entry, folder, cards)
     return entry
 
@@ -221,6 +228,16 @@ def check_images(
                     f"at least {least:.2f} dB, {_MOST_LOST} below bicubic; publish it "
                     "all the same with --allow_worse"
                 )
+
+
+def _runs_before(
+    training: Mapping[str, Any], replaced: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Returns the runs before one that started from the weights that it replaces."""
+    told = ("command", "steps", "curve")
+    if all(training[key] == replaced.get(key) for key in told):
+        return replaced.get("before", [])  # the same run, published anew
+    return _kept_of(replaced)
 
 
 def _kept_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -282,6 +299,18 @@ def _without_places(command: str) -> str:
     return shlex.join(kept)
 
 
+def _check_total(entry: Entry, folder: Path) -> None:
+    """Refuses what would make the files that come with jaxsr too large."""
+    others = [e for e in _entries(folder) if e["file"] != entry["file"]]
+    total = sum(e["bytes"] for e in [*others, entry] if not e["url"])
+    if total > MOST_PACKAGED_BYTES:
+        raise InputError(
+            f"{entry['file']}: the files that come with jaxsr would be "
+            f"{total / 2**20:.0f} MiB, expected at most "
+            f"{MOST_PACKAGED_BYTES // 2**20}: give a URL to fetch it from"
+        )
+
+
 def _write_entry(entry: Entry, folder: Path, cards: Path) -> None:
     """Writes manifest and card, the manifest last."""
 
@@ -290,13 +319,6 @@ def _write_entry(entry: Entry, folder: Path, cards: Path) -> None:
 
     others = [e for e in _entries(folder) if key(e) != key(entry)]
     entries = sorted([*others, entry], key=key)
-    total = sum(e["bytes"] for e in entries if not e["url"])
-    if total > MOST_PACKAGED_BYTES:
-        raise InputError(
-            f"{entry['file']}: the files that come with jaxsr would be "
-            f"{total / 2**20:.0f} MiB, expected at most "
-            f"{MOST_PACKAGED_BYTES // 2**20}: give a URL to fetch it from"
-        )
     write_whole(cards / card_name(entry), model_card(entry))
     write_whole(folder / "manifest.json", json.dumps(entries, indent=2) + "\n")
 

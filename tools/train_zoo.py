@@ -284,6 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.plan:
         print(plan(opened()))
         return 0
+    failed = 0
     for index in range(len(opened())):
         recipe = opened()[index]
         if recipe.published:
@@ -295,10 +296,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 break
             if code:
                 return code
-        with messages():
-            publish(recipe.workdir, folder=given.folder)
+        try:
+            with messages():
+                data_dir = recipe.config.data.data_dir
+                publish(recipe.workdir, folder=given.folder, data_dir=data_dir)
+        except InputError as error:  # the others are trained all the same
+            print(f"{recipe.name} is not published: {error}", file=sys.stderr)
+            failed = 1
     print(plan(opened()))
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

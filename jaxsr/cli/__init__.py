@@ -104,7 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "source", metavar="SOURCE", help="e.g. div2k, t91+bsd200, Set5, folder:PATH"
     )
-    check.add_argument("--scale", type=int, help="default: every scale there is")
+    check.add_argument(
+        "--scale",
+        type=int,
+        help="of LR images; default: 2, 3 and 4, or the one that a set is opened at",
+    )
     check.add_argument(
         "--against",
         metavar="SETS",
@@ -225,7 +229,9 @@ def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
 
     searched = open_set(source, data_dir=data_dir)
     others = [
-        searched if name == source else open_set(name, data_dir=data_dir)
+        searched
+        if name.lower() == source.lower()
+        else open_set(name, data_dir=data_dir)
         for name in sets.split(",")
         if name
     ]
@@ -263,7 +269,5 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from jaxsr.export import write
-    from jaxsr.files import check_place
 
-    check_place(options.out, inputs=[options.model])
     print(write(options.model, options.out, options.format, scale=options.scale))

@@ -95,7 +95,7 @@ def _build_page(folder: Path, max_megapixels: float) -> tuple[Any, Any]:
             line = line.replace(str(upload), Path(upload or "").name)
             raise gr.Error(line, title="", print_exception=False) from error
 
-    networks = list(dict.fromkeys(e["network"] for e in zoo.read_manifest()))
+    networks = list(dict.fromkeys(map(zoo.name_of, zoo.read_manifest())))
     best = zoo.best_entry(int(_SCALES[0]), zoo.read_manifest())
     hour = (3600, 3600)  # how long results are kept, and how often that is looked at
     with gr.Blocks(title="jaxsr", analytics_enabled=False, delete_cache=hour) as page:
@@ -105,7 +105,7 @@ def _build_page(folder: Path, max_megapixels: float) -> tuple[Any, Any]:
                 upload = gr.File(label="Picture", elem_id="upload")
                 network = gr.Dropdown(
                     [*networks, "bicubic"],
-                    value=best["network"] if best else "bicubic",
+                    value=zoo.name_of(best) if best else "bicubic",
                     label="Network",
                 )
                 scale = gr.Radio(_SCALES, value=_SCALES[0], label="Scale")

@@ -5,9 +5,12 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxsr.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxsr.weights import Weights
 
 DESCRIPTION = """\
 Measures a network on benchmark sets: PSNR and SSIM, as the field's table. Which
@@ -82,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     weights = load_weights(spec, step=options.step, **expected)
     if "run" in weights.origin:
         _take_settings_of_run(spec, options)
+    name = _name_of(weights)
     upscaler = Upscaler(
         weights.create(),
         weights.variables,
@@ -93,12 +97,12 @@ def run(options: argparse.Namespace) -> None:
         [name for name in (options.benchmarks or "Set5,Set14").split(",") if name],
         scale=upscaler.scale,
         protocol=options.protocol or "rgb",
-        name=weights.network,
+        name=name,
         data_dir=options.data_dir,
         save_images=options.save_images,
         progress=True,
     )
-    about = {"model": weights.network, "command": options.command_line}
+    about = {"model": name, "command": options.command_line}
     about |= {k: weights.origin[k] for k in ("config", "step") if k in weights.origin}
     if options.weights:
         about["weights"] = options.weights
@@ -108,6 +112,16 @@ def run(options: argparse.Namespace) -> None:
     print(scoring.markdown_table(result), file=out, flush=True)
     if options.json:
         scoring.write_result(options.json, result)
+
+
+def _name_of(weights: "Weights") -> str:
+    """Returns the method's name: of weights for photos another than for bicubic."""
+    from jaxsr.weights import zoo
+
+    training = weights.origin.get("training")
+    if not isinstance(training, dict):
+        return weights.network
+    return zoo.name_of({"network": weights.network, "training": training})
 
 
 def _which(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from jaxsr.convert import matconvnet, pytorch
 from jaxsr.convert.checkpoint_file import read_arrays, read_checkpoint
-from jaxsr.convert.mapping import Arrays, apply_plan
+from jaxsr.convert.mapping import Arrays, OtherNetworkError, apply_plan
 from jaxsr.convert.recognition import FAMILIES, choose_part, fits, plan_of, recognise
 from jaxsr.errors import InputError, named
 from jaxsr.models import as_field, create
@@ -132,7 +132,7 @@ def _convert(
     try:
         plan = FAMILIES[family](arrays, scale)
         chosen = dict(fields or {})
-        if fixed := sorted({"scale", "dtype"} & set(chosen)):
+        if fixed := sorted({"scale", "dtype", "block_loop"} & set(chosen)):
             raise InputError(f"{fixed[0]} is no field to choose here")
         plan.fields |= chosen
         fields, variables = apply_plan(plan)
@@ -141,6 +141,8 @@ def _convert(
                 raise InputError(
                     f"{key}: the file says {fields[key]}, got {chosen[key]}"
                 )
+    except OtherNetworkError:
+        raise
     except InputError as error:
         plan = plan_of(family, arrays, scale)
         if plan and fits(plan):  # the right family: something else is wrong

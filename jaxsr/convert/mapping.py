@@ -32,6 +32,10 @@ MATRIX = (0, 1)
 _LONGEST_LIST = 50
 
 
+class OtherNetworkError(InputError):
+    """Chosen fields make a network of other parameters than a checkpoint has."""
+
+
 @dataclass
 class Plan:
     """How a checkpoint becomes a network's variables.
@@ -78,10 +82,17 @@ def apply_plan(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns (fields, variables), the variables as NumPy float32.
 
     Raises:
+        OtherNetworkError: the fields are those of another network.
         InputError: keys are missing, unknown or of the wrong shape: all are listed.
     """
     arrays, fields = plan.arrays, dict(plan.fields)
     targets = _targets(plan)
+    if differing := sorted(targets.keys() ^ plan.sources.keys()):
+        raise OtherNetworkError(
+            f"holds another network than {plan.network} "
+            f"({', '.join(f'{k}={v}' for k, v in fields.items())}), which differs in "
+            f"{differing[0]}{' and others' if len(differing) > 1 else ''}"
+        )
     problems = [
         _listing("missing", plan.missing()),
         _listing("unknown", plan.unknown()),

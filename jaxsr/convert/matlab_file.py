@@ -32,7 +32,7 @@ def read_mat(path: Path, *, largest: int) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "arrays.npz")
         run = subprocess.run(
-            [sys.executable, "-I", matlab_child.__file__, path.absolute(), out]
+            [sys.executable, "-P", matlab_child.__file__, path.absolute(), out]
             + [str(largest)],
             capture_output=True,
             text=True,

@@ -1,5 +1,6 @@
 """The 1x1 convolutions that subtract and add the mean colour in PyTorch's networks."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from jaxsr.convert.mapping import Arrays, Plan
 from jaxsr.errors import InputError
 from jaxsr.layers.mean_shift import DIV2K_MEAN
+
+_log = logging.getLogger(__name__)
 
 
 def add_mean_shifts(plan: Plan, head: str = "", tail: str = "") -> None:
@@ -34,6 +37,13 @@ def add_mean_shifts(plan: Plan, head: str = "", tail: str = "") -> None:
         colour = -np.linalg.solve(front, arrays["sub_mean.bias"].astype(np.float64))
         # The repositories run on 0..255 or, by an option, on 0..1.
         image_range = 255.0 if np.abs(colour).max() > 1 else 1.0
+        if not colour.any():
+            image_range = float(plan.fields.get("image_range", 1.0))
+            if "image_range" not in plan.fields:
+                _log.warning(
+                    "the mean is zero, which does not tell the range of pixels: taken "
+                    "as 0 to 1; for 0 to 255 give the field image_range=255.0"
+                )
         mean = tuple(float(value) for value in np.round(colour / image_range, 7))
         # The constants went through float32.
         if np.allclose(mean, DIV2K_MEAN, rtol=0, atol=1e-6):

@@ -131,7 +131,7 @@ def _without_prefix(arrays: Arrays) -> Arrays:
 
 def plan_of(family: str, arrays: Arrays, scale: int | None = None) -> Plan | None:
     """Returns the plan that a family has for these arrays, at any scale if need be."""
-    for asked in (scale, 2):  # weights that show their scale, and those that need one
+    for asked in (scale, None, 2):  # those that show their scale, and that need one
         try:
             return FAMILIES[family](arrays, asked)
         except InputError:

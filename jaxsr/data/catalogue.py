@@ -77,7 +77,7 @@ def open_source(
     Raises:
         InputError: there is no such source, or its images are not there.
     """
-    parts = _split_sum(spec)
+    parts = split_sum(spec)
     if len(parts) > 1:
         return SumSource(
             [open_source(p, data_dir=data_dir, scale=scale) for p in parts]
@@ -87,7 +87,7 @@ def open_source(
         bounds = part["start"] or 0, part["stop"] or len(whole)
         return SliceSource(whole, *(_from_front(int(b), whole) for b in bounds))
     if spec.startswith("folder:"):
-        return open_folder(spec, scale)
+        return open_folder(spec)
     if spec == "sample":
         return SampleSource(spec, _SAMPLE_TRAIN)
     if spec == "sample-eval":
@@ -112,10 +112,10 @@ def _from_front(bound: int, whole: Source) -> int:
     return bound + len(whole) if bound < 0 else bound
 
 
-def open_folder(spec: str, scale: int | None) -> FolderSource:
+def open_folder(spec: str) -> FolderSource:
     """Returns the source of "folder:PATH".
 
-    With LR images of the scale that it is opened at, networks are scored from them.
+    Where it has LR images of a scale, networks are scored from them.
     """
     folder = Path(spec.removeprefix("folder:")).expanduser()
     if not folder.is_dir():
@@ -128,8 +128,7 @@ def open_folder(spec: str, scale: int | None) -> FolderSource:
     if len(inside) > 1:
         choices = " or ".join(f"folder:{child}" for child in inside)
         raise InputError(f"{spec} holds several HR folders: say {choices}")
-    source = FolderSource(spec, inside[0] if inside else folder)
-    source.scored_from_own_lr = scale is not None and source.has_lr(scale)
+    source = FolderSource(spec, inside[0] if inside else folder, own_lr_counts=True)
     if others := other_folders(source.folder):
         names = ", ".join(each.name for each in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
@@ -178,7 +177,7 @@ def find_folder(
     )
 
 
-def _split_sum(spec: str) -> list[str]:
+def split_sum(spec: str) -> list[str]:
     """Splits "a+b", leaving alone a "+" that is part of a folder's name."""
     parts: list[str] = []
     for part in spec.split("+"):

@@ -29,8 +29,6 @@ class PhotoSet(Source):
         whole: the set, whose own LR images, if any, are not used.
     """
 
-    scored_from_own_lr = True
-
     def __init__(self, whole: Source):
         self._whole = whole
         self.name = whole.name + SUFFIX
@@ -55,6 +53,10 @@ class PhotoSet(Source):
 
     def image_files(self, index: int, scale: int) -> list[Path]:
         return self._whole.image_files(index, scale)[:1]
+
+    def is_scored_from_own_lr(self, scale: int) -> bool:
+        del scale
+        return True
 
     def lr_origin(self, scale: int) -> str:
         del scale

@@ -34,8 +34,6 @@ class Source(abc.ABC):
     """A numbered set of HR images, some with LR images beside them."""
 
     name: str
-    # Whether a network is scored from `lr`, instead of from the protocol's bicubic.
-    scored_from_own_lr = False
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -57,6 +55,11 @@ class Source(abc.ABC):
         """Returns the files that image `index` is read from, none if it is no file."""
         del index, scale
         return []
+
+    def is_scored_from_own_lr(self, scale: int) -> bool:
+        """Whether networks are scored from `lr`, not from the protocol's bicubic."""
+        del scale
+        return False
 
     def lr_origin(self, scale: int) -> str:
         """Returns in a few words where LR images of this scale come from."""
@@ -81,10 +84,20 @@ class FolderSource(Source):
         folder: the folder of HR images.
         suffix: the part of the file stems that is not the image's name. Only files
             that have it belong to the set.
+        own_lr_counts: whether networks are scored from the LR images of a scale, if
+            there are any: of somebody's folder, not of a published set.
     """
 
-    def __init__(self, name: str, folder: Path, *, suffix: str = ""):
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        suffix: str = "",
+        own_lr_counts: bool = False,
+    ):
         self.name = name
+        self._own_lr_counts = own_lr_counts
         self.folder = folder
         paths = [p for p in list_images(folder) if image_stem(p).endswith(suffix)]
         self._paths = {image_stem(p).removesuffix(suffix): p for p in paths}
@@ -110,9 +123,8 @@ class FolderSource(Source):
         paths = self._lr_files(scale)
         return read_image8(paths[self._names[index]]) if paths else None
 
-    def has_lr(self, scale: int) -> bool:
-        """Returns whether LR images of this scale lie beside the HR images."""
-        return bool(self._lr_files(scale))
+    def is_scored_from_own_lr(self, scale: int) -> bool:
+        return self._own_lr_counts and bool(self._lr_files(scale))
 
     def image_files(self, index: int, scale: int) -> list[Path]:
         name, lr_paths = self._names[index], self._lr_files(scale)
@@ -167,6 +179,16 @@ class SumSource(Source):
         part, index = self._locate(index)
         return part.image_files(index, scale)
 
+    def is_scored_from_own_lr(self, scale: int) -> bool:
+        by_own = [part.is_scored_from_own_lr(scale) for part in self._parts]
+        if any(by_own) and not all(by_own):
+            without = self._parts[by_own.index(False)].name
+            raise InputError(
+                f"{self.name}: expected LR images of x{scale} in each part or in none, "
+                f"{without} has none to be scored from"
+            )
+        return all(by_own)
+
     def lr_origin(self, scale: int) -> str:
         return ", ".join(dict.fromkeys(part.lr_origin(scale) for part in self._parts))
 
@@ -181,7 +203,6 @@ class SliceSource(Source):
 
     def __init__(self, whole: Source, start: int, stop: int):
         self._whole, self._start, self._stop = whole, start, stop
-        self.scored_from_own_lr = whole.scored_from_own_lr
         self.name = f"{whole.name}[{start}:{stop}]"
         if not 0 <= start < stop <= len(whole):
             raise InputError(
@@ -203,6 +224,9 @@ class SliceSource(Source):
 
     def image_files(self, index: int, scale: int) -> list[Path]:
         return self._whole.image_files(self._start + index, scale)
+
+    def is_scored_from_own_lr(self, scale: int) -> bool:
+        return self._whole.is_scored_from_own_lr(scale)
 
     def lr_origin(self, scale: int) -> str:
         return self._whole.lr_origin(scale)

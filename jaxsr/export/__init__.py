@@ -11,6 +11,8 @@ from pathlib import Path
 
 from jaxsr.errors import InputError
 from jaxsr.export import onnx, pytorch, stablehlo
+from jaxsr.files import check_place
+from jaxsr.inference import pretrained
 from jaxsr.loading import load_weights
 from jaxsr.weights import Weights
 
@@ -40,12 +42,15 @@ def write(
         scale: see `jaxsr.load_weights`.
 
     Raises:
-        InputError: unknown format; no such weights; a network that the format cannot
-            hold, with the reason; a library that is not installed; a result that
+        InputError: unknown format, or another suffix than it has; the file is that of
+            the weights; no such weights, or of another scale; a network that the format
+            cannot hold, with the reason; a library that is not installed; a result that
             differs from the network's by more than 1e-5.
         OSError: the file cannot be written.
     """
     path = Path(path)
+    if not isinstance(spec, Weights):
+        check_place(path, inputs=[spec, Path(spec, pretrained.FILE)])
     if format is None:
         found = [name for name, (suffix, _) in FORMATS.items() if path.suffix == suffix]
         format = found[0] if found else path.suffix
@@ -54,5 +59,11 @@ def write(
             f"export: expected a format among {', '.join(FORMATS)}, got "
             f"{format or 'a file name without suffix'}"
         )
-    weights = spec if isinstance(spec, Weights) else load_weights(spec, scale=scale)
-    return FORMATS[format][1](weights, path)
+    suffix, write_as = FORMATS[format]
+    if path.suffix != suffix:
+        raise InputError(f"{path}: expected a name in {suffix} for {format}")
+    if not isinstance(spec, Weights):
+        spec = load_weights(spec, scale=scale)
+    elif scale not in (None, spec.scale):
+        raise InputError(f"weights: expected x{scale}, got x{spec.scale}")
+    return write_as(spec, path)

@@ -38,6 +38,8 @@ def compare(
             "compare draws with matplotlib, which is not here: pip install matplotlib"
         ) from None
 
+    if crop is not None and (not isinstance(crop, int | np.integer) or crop < 1):
+        raise InputError(f"crop: expected a whole number from 1 on, got {crop!r}")
     lr, _ = open_picture(photo)
     if isinstance(lr, list):
         raise InputError(f"compare: expected one picture, got {len(lr)}")

@@ -113,8 +113,13 @@ def _unchanged(sr: np.ndarray) -> np.ndarray:
 def _from_pil(image: Image.Image) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     mode = image.mode
-    if mode in ("P", "L", "RGB") and image.has_transparency_data:
-        image = image.convert("LA" if mode == "L" else "RGBA")
+    if mode in ("1", "P", "L", "RGB") and image.has_transparency_data:
+        image = image.convert("LA" if mode in ("1", "L") else "RGBA")
+    elif mode == "I;16" and image.has_transparency_data:
+        raise InputError(
+            "expected a PIL image that can hold its transparency enlarged, got 16 bits "
+            "of gray with a transparent value: give the file's path instead"
+        )
     elif mode == "P":
         image = image.convert("RGB")
     elif mode in _BECOME:

@@ -64,8 +64,9 @@ def check_picture(image: np.ndarray) -> None:
         InputError: another type or shape, or no pixels.
     """
     if image.dtype not in (np.uint8, np.uint16):
+        swapped = "" if image.dtype.isnative else ", of swapped bytes,"
         raise InputError(
-            f"expected a uint8 or uint16 picture, got {image.dtype} "
+            f"expected a uint8 or uint16 picture, got {image.dtype.name}{swapped} "
             "(for floats in [0, 1] use Upscaler.run)"
         )
     if image.ndim != 3 or image.shape[-1] not in (1, 2, 3, 4) or not image.size:

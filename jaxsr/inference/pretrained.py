@@ -109,8 +109,17 @@ class Pretrained:
             name: what the card calls it, "owner/name"; default: the folder.
             origin: where the weights come from, to be kept in their file; `licence`
                 goes into the card as well.
+
+        Raises:
+            InputError: the folder is that of a training run, which would be no run any
+                more.
         """
         folder = Path(folder)
+        if (folder / "checkpoints").is_dir():
+            raise InputError(
+                f"{folder}: expected a folder of its own for the network, got that of "
+                "a training run"
+            )
         weights = Weights.of(self.model, self.variables, **origin)
         weights.save(folder / FILE)
         config = {"library": "jaxsr", "network": weights.network} | dict(weights.fields)
@@ -130,6 +139,8 @@ class Pretrained:
     ) -> str:
         """Makes the repository if there is none and uploads; returns the commit's URL.
 
+        A README.md that is there already stays, as in a folder.
+
         Whoever is logged in (`hf auth login`, or HF_TOKEN) does it.
 
         Args:
@@ -146,9 +157,11 @@ class Pretrained:
             self.save_pretrained(folder, name=repository, **origin)
             api = hub.HfApi()
             api.create_repo(repository, private=private, exist_ok=True)
+            has_card = api.file_exists(repository, "README.md", revision=revision)
             commit = api.upload_folder(
                 repo_id=repository,
                 folder_path=folder,
+                ignore_patterns=["README.md"] if has_card else None,
                 revision=revision,
                 commit_message=message,
             )

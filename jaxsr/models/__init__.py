@@ -21,6 +21,7 @@ __all__ = [
     "list_models",
     "name_of",
     "register",
+    "usual_name",
 ]
 
 # name -> module and class; a module is imported when its network is first asked for.
@@ -114,7 +115,7 @@ def find(name: str) -> type[Network]:
     Raises:
         InputError: there is none of that name; the message lists those that exist.
     """
-    place = _NETWORKS.get(_ALIASES.get(name, name), name)
+    place = _NETWORKS.get(usual_name(name), name)
     if ":" not in place:
         raise InputError(
             f"unknown model {name!r}: expected one of {', '.join(list_models())}, or "
@@ -127,6 +128,11 @@ def find(name: str) -> type[Network]:
             f"{network!r}"
         )
     return network
+
+
+def usual_name(name: str) -> str:
+    """Returns a network's name in `list_models` for any that it has: "mlrn", "amms"."""
+    return _ALIASES.get(name, name)
 
 
 def name_of(model: Network) -> str:

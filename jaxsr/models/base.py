@@ -97,7 +97,7 @@ class Network(nn.Module):
                 self.refuse(field.name, f"expected {words}, got {value!r}")
             if any(type(item) is int and item >= _TOO_MANY for item in values):
                 self.refuse(field.name, f"expected less than {_TOO_MANY}, got {value}")
-        if not _is_floating(getattr(self, "dtype", jnp.float32)):
+        if not _computes_well(getattr(self, "dtype", jnp.float32)):
             self.refuse("dtype", f"expected float32 or bfloat16, got {self.dtype!r}")
         mean = getattr(self, "mean", (0.0,))  # the colour that some subtract
         if len(mean) not in (1, self.channels):
@@ -163,9 +163,10 @@ def _flat(value: Any) -> tuple[Any, ...]:
     return tuple(item for part in value for item in _flat(part))
 
 
-def _is_floating(dtype: Any) -> bool:
+def _computes_well(dtype: Any) -> bool:
+    """Whether it is a type to compute in: float16 overflows, float64 is not there."""
     try:
-        return jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+        return jnp.dtype(dtype) in (jnp.float32, jnp.bfloat16)
     except TypeError:  # a word that is no type's
         return False
 

@@ -93,7 +93,7 @@ def evaluate(
             "image": image,
             "tiled": tiled,
             "scores": scores,
-            "unusual": is_unusual(sources[set_name].name, hr),
+            "unusual": is_unusual(set_name, hr),
         }
 
     done = _share_out(score, jobs, progress=progress)
@@ -103,7 +103,7 @@ def evaluate(
         sets[set_name] = set_entry(
             {d["image"]: d["scores"] for d in mine},
             unusual=[d["image"] for d in mine if d["unusual"]],
-            lr=source.lr_origin(scale) if source.scored_from_own_lr else None,
+            lr=source.lr_origin(scale) if source.is_scored_from_own_lr(scale) else None,
         )
     is_bicubic = isinstance(upscaler.model, Bicubic)
     return {

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxsr.data import Source, open_benchmark
+from jaxsr.data.catalogue import split_sum
 from jaxsr.data.pairs import check_sizes
 from jaxsr.errors import InputError, named
 from jaxsr.protocols import Protocol
@@ -38,15 +39,12 @@ def open_sets(
             if isinstance(each, str)
             else each
         )
-        # A folder is called by its name; its whole path would break tables and files.
-        name = source.name
-        if name.startswith("folder:"):
-            name = folder_name(name.removeprefix("folder:"), HR_FOLDERS)
+        name = _title(source.name)
         if name in sources:
             raise InputError(f"two benchmarks are called {name!r}, expected it once")
         with named(name):
-            _check_protocol(source, protocol)
-        sources[name] = source.at_scale(scale)
+            sources[name] = source.at_scale(scale)
+            _check_protocol(sources[name], scale, protocol)
     if not sources:
         raise InputError("no benchmark to evaluate on, expected at least one")
     return sources
@@ -66,8 +64,7 @@ def lr_image(
         InputError: a set with LR images of its own, and another protocol than "rgb", or
             one that is not of the HR's size by the scale.
     """
-    _check_protocol(source, rules.name)
-    if not source.scored_from_own_lr:
+    if not _check_protocol(source, scale, rules.name):
         return rules.degrade(source.hr(index), scale, channels=channels)
     lr = source.lr(index, scale)
     if lr is None:
@@ -77,11 +74,26 @@ def lr_image(
     return lr[: hr.shape[0] // scale, : hr.shape[1] // scale]
 
 
-def _check_protocol(source: Source, protocol: str) -> None:
-    if source.scored_from_own_lr and protocol != "rgb":
+def _check_protocol(source: Source, scale: int, protocol: str) -> bool:
+    """Returns whether the source is scored from its own LR images."""
+    by_own = source.is_scored_from_own_lr(scale)
+    if by_own and protocol != "rgb":
         raise InputError(
             f"expected protocol rgb, whose LR images are uint8, got {protocol}"
         )
+    return by_own
+
+
+def _title(name: str) -> str:
+    """Returns what a source is called in results.
+
+    A folder is called by its name; its whole path would break tables and files.
+    """
+    parts = split_sum(name)
+    if len(parts) > 1:
+        return "+".join(map(_title, parts))
+    folder = re.fullmatch(r"folder:(.+?)((?:\[\d+:\d+\])?(?:-photo)?)", name)
+    return folder_name(folder[1], HR_FOLDERS) + folder[2] if folder else name
 
 
 def folder_name(folder: str | Path, uninformative: str) -> str:

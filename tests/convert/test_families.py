@@ -150,6 +150,8 @@ def test_from_torch_trained_mean_shifts(image_range):
     }
     name, fields, variables = from_torch(plain | identity, "edsr-pytorch/rcan")
     assert fields["mean"] == (0, 0, 0)
+    wide = from_torch(plain | identity, "edsr-pytorch", fields={"image_range": 255.0})
+    assert wide[1] == fields | {"image_range": 255.0}
     core = create(name, **fields | {"image_range": 1.0})
 
     def shifted(key, x):
@@ -162,6 +164,26 @@ def test_from_torch_trained_mean_shifts(image_range):
     assert fields["image_range"] == image_range
     result = run(create(name, **fields), variables, images)
     assert np.abs(result - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"depth": 5},
+            r"^holds another network than edsr \(.*, which differs in block0",
+        ),
+        (
+            {"depth": 1},
+            r"^holds another network than edsr \(.*, which differs in block0",
+        ),
+        ({"block_loop": 1}, "block_loop is no field to choose here"),
+    ],
+)
+def test_from_torch_fields_of_another_network(fields, message):
+    state, *_ = golden("edsr_edsr_pytorch_x2")
+    with pytest.raises(InputError, match=message):
+        from_torch(state, "edsr-pytorch/edsr", fields=fields)
 
 
 def test_from_torch_singular_mean_shift():

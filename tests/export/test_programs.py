@@ -134,9 +134,21 @@ def test_wrong_format(tmp_path, capsys):
     for words, message in (
         (["net.tflite"], "export: expected a format among onnx, stablehlo, safe"),
         (["net"], "got a file name without suffix"),
+        (["net.pth", "--format", "onnx"], "expected a name in .onnx for onnx"),
         (["net.onnx", "--scale", "3"], "rcbam_lite_x2: expected x3, got x2"),
     ):
         words[0] = str(tmp_path / words[0])
         assert main(["export", "rcbam_lite_x2", "-o", *words]) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
+
+
+def test_the_weights_are_not_replaced(tmp_path):
+    folder = tmp_path / "mine"
+    load("espcn_x2").save_pretrained(folder)
+    file = folder / "model.safetensors"
+    before = file.read_bytes()
+    for spec in (folder, file):
+        with pytest.raises(InputError, match="overwrite what it is made from"):
+            write(spec, file, "safetensors-torch")
+    assert file.read_bytes() == before
