@@ -110,7 +110,8 @@ def test_what_cannot_be_published_does_not_keep_others_from_being_trained(
     # After one step at such a rate they are worse than bicubic.
     options = _command(data, tmp_path, steps=1, **{"config.schedule.decay_steps": "0"})
     words = [w for w in options if "decay_steps=10" not in w and "rate=3e-3" not in w]
-    words += ["rcbam:x3", "--config.schedule.learning_rate=0.1"]
+    words.insert(1, "rcbam:x3")
+    words.append("--config.schedule.learning_rate=0.1")
     process = _run(words, data)
     output = process.communicate(timeout=240)[0]
     assert process.returncode == 1, output
