@@ -44,7 +44,7 @@ def open_sets(
             raise InputError(f"two benchmarks are called {name!r}, expected it once")
         with named(name):
             sources[name] = source.at_scale(scale)
-            _check_protocol(sources[name], scale, protocol)
+            _is_scored_from_own_lr(sources[name], scale, protocol)
     if not sources:
         raise InputError("no benchmark to evaluate on, expected at least one")
     return sources
@@ -64,7 +64,7 @@ def lr_image(
         InputError: a set with LR images of its own, and another protocol than "rgb", or
             one that is not of the HR's size by the scale.
     """
-    if not _check_protocol(source, scale, rules.name):
+    if not _is_scored_from_own_lr(source, scale, rules.name):
         return rules.degrade(source.hr(index), scale, channels=channels)
     lr = source.lr(index, scale)
     if lr is None:
@@ -74,8 +74,12 @@ def lr_image(
     return lr[: hr.shape[0] // scale, : hr.shape[1] // scale]
 
 
-def _check_protocol(source: Source, scale: int, protocol: str) -> bool:
-    """Returns whether the source is scored from its own LR images."""
+def _is_scored_from_own_lr(source: Source, scale: int, protocol: str) -> bool:
+    """Returns whether a source is, which no protocol but "rgb" allows.
+
+    Raises:
+        InputError: it is, under another protocol; or a part of it is and another not.
+    """
     by_own = source.is_scored_from_own_lr(scale)
     if by_own and protocol != "rgb":
         raise InputError(
