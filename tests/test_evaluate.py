@@ -84,6 +84,13 @@ def test_main_of_published_weights(photos, tmp_path):
     assert result["weights_sha256"] == weights_hash(published.variables)
 
 
+def test_main_calls_weights_for_photos_by_their_own_name(photos, tmp_path, capsys):
+    flags = ["--scale=2", f"--benchmarks=folder:{photos}", f"--json={tmp_path}/a.json"]
+    assert evaluate.main(["--model=rcbam_lite_photo", *flags]) == 0
+    assert "| rcbam_lite_photo | x2 |" in capsys.readouterr().out
+    assert read_result(tmp_path / "a.json")["model"] == "rcbam_lite_photo"
+
+
 def test_main_finds_sets_in_data_dir(data_dir, capsys, monkeypatch):
     monkeypatch.delenv("JAXSR_DATA_DIR")
     flags = ["--model=bicubic", "--scale=4", "--protocol=classic"]

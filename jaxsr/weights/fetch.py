@@ -53,10 +53,11 @@ def fetch(
     )
     pooch.get_logger().setLevel("ERROR")
     try:
-        if _holds(folder / file, sha256):
-            return folder / file
+        path = folder / file
+        if path.is_file() and pooch.file_hash(path) == sha256.lower():
+            return path
         # One process downloads; those that waited for it find the file.
-        with _one_at_a_time(folder / file):
+        with _one_at_a_time(path):
             path = pooch.retrieve(
                 url, f"sha256:{sha256}", file, folder, downloader=resume
             )
@@ -71,14 +72,6 @@ def fetch(
             f"{url}: expected a file of SHA-256 {sha256}, got another"
         ) from error
     return Path(path)
-
-
-def _holds(path: Path, sha256: str) -> bool:
-    """Whether a file is there and whole."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256.lower()
 
 
 def _one_at_a_time(path: Path) -> contextlib.AbstractContextManager:
