@@ -230,7 +230,7 @@ def _open_named(spec: str, scale: int | None) -> Weights | None:
         raise InputError(f"{spec}: which scale? e.g. {spec}_x2, or {spec} and scale 2")
     if scale not in (None, named):
         raise InputError(f"{spec}: expected x{scale}, got x{named}")
-    if name in models.list_models():
+    if name not in known:
         model = models.create(name, scale=named)
         if not abstract_variables(model).get("params"):
             return Weights.of(model, {})
