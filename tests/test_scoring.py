@@ -344,7 +344,11 @@ def test_evaluate_a_folder_that_is_called_as_a_known_set(tmp_path):
     hr = np.random.default_rng(0).integers(0, 256, (32, 36, 3)).astype(np.uint8)
     write_image(tmp_path / "Set5/HR/baby.png", hr)
     result = evaluate(_bicubic(2), [f"folder:{tmp_path}/Set5"], scale=2)
-    assert "Not the usual copy of Set5: baby." in markdown_table(result)
+    folders = score_folders(tmp_path / "Set5/HR", tmp_path / "Set5/HR", scale=2)
+    for each in (result, folders):
+        last = markdown_table(each).splitlines()[-2:]
+        assert last[0] == "Not the usual copy of Set5: baby."
+        assert last[1] == "Set5 has 5 images, of which 1 were scored."
 
 
 def test_score_folders_names_a_missing_folder(photos, tmp_path):

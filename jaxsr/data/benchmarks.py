@@ -92,6 +92,12 @@ def pixel_digest(image: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
+def usual_size(set_name: str) -> int | None:
+    """Returns how many images a published set has, in any case; None of other sets."""
+    title = _BY_LOWER_CASE.get(set_name.lower().removesuffix(SUFFIX))
+    return _SETS[title].images if title else None
+
+
 def is_benchmark(name: str) -> bool:
     """Returns whether a published benchmark set has that name, in any case."""
     return name.lower().removesuffix(SUFFIX) in _BY_LOWER_CASE

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxsr.data.benchmarks import usual_size
 from jaxsr.protocols import get_protocol
 
 # The order in which the field's tables print these sets.
@@ -15,7 +16,8 @@ def markdown_table(results: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> 
     Cells are PSNR (dB) / SSIM. A "+" after a method is self-ensemble, as the field
     writes it. Results under different protocols cannot stand in one table: each
     protocol has its own, named above it. Below stand the sets of which another copy
-    than the usual one was scored, or that have LR images of their own.
+    than the usual one or not every image was scored, or that have LR images of their
+    own.
     """
     if isinstance(results, Mapping):
         results = [results]
@@ -43,6 +45,10 @@ def _one_table(results: Sequence[Mapping[str, Any]], protocol: str) -> str:
         if "unusual" in entry:
             some = ", ".join(entry["unusual"])
             notes.append(f"Not the usual copy of {name}: {some}.")
+        # A folder of that name: a set that is opened by its name is whole.
+        scored, usual = len(entry.get("images", ())), usual_size(name)
+        if scored and usual not in (None, scored):
+            notes.append(f"{name} has {usual} images, of which {scored} were scored.")
         if "lr" in entry:
             notes.append(f"LR images of {name}: {entry['lr']}.")
     below = ["", *dict.fromkeys(notes)] if notes else []
