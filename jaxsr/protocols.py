@@ -69,14 +69,15 @@ class Protocol:
 
         Raises:
             InputError: a scale below 1; no images, or one that is not finite; an HR
-                image of floats beyond [0, 1]; the sizes do not fit, or too little is
-                left for SSIM; a gray `sr` beside an `hr` of colours.
+                image of floats beyond [0, 1], or an SR image that is right but for 0 to
+                255; the sizes do not fit, or too little is left for SSIM; a gray `sr`
+                beside an `hr` of colours.
         """
         if not scale >= 1:
             raise InputError(f"scale: expected a whole number from 1 on, got {scale}")
         for name, image in (("SR", sr), ("HR", hr)):
             _check_image(image, name)
-        # Of an SR image anything may come, where a network has not learned much.
+        # An SR image may hold anything, where a network has not learned much.
         if hr.dtype.kind != "u" and not _is_in_unit_range(hr):
             raise InputError(
                 f"the HR image holds {float(hr.min()):g} to {float(hr.max()):g}, "
@@ -104,6 +105,13 @@ class Protocol:
                     "colours (luma alone is scored by --luma)"
                 )
             sr = np.repeat(sr, 3, axis=2)
+        if sr.dtype.kind != "u" and float(sr.max()) > 2:
+            levels = self.luma(_as_floats(sr) / 255) - self.luma(hr)
+            if np.abs(levels).mean() < 32:  # a picture of 0 to 255, and no failed one
+                raise InputError(
+                    f"the SR image holds {float(sr.min()):g} to {float(sr.max()):g}, "
+                    "expected floats in [0, 1]"
+                )
         a, b = (self.luma(image)[scale:-scale, scale:-scale] for image in (sr, hr))
         return {"psnr": psnr(a, b), "ssim": ssim(a, b)}
 

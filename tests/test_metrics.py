@@ -247,3 +247,10 @@ def test_score_refuses_what_is_no_image_of_the_original(protocol):
         InputError, match=r"HR image holds .* expected floats in \[0, 1"
     ):
         score(levels, levels, 2)
+    with pytest.raises(InputError, match="SR image holds .* expected floats in"):
+        score(sr.astype(np.float32), hr, 2)
+    with pytest.raises(InputError, match="SR image holds .* expected floats in"):
+        score(sr[..., :1].astype(np.float32), hr, 2, luma=True)
+    # But what a network makes that has learned nothing has a number, if a low one.
+    failed = np.random.default_rng(0).normal(0, 99, hr.shape)
+    assert score(failed, hr, 2)["psnr"] < 10
