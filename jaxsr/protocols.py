@@ -106,8 +106,9 @@ class Protocol:
                 )
             sr = np.repeat(sr, 3, axis=2)
         if sr.dtype.kind != "u" and float(sr.max()) > 2:
-            levels = self.luma(_as_floats(sr) / 255) - self.luma(hr)
-            if np.abs(levels).mean() < 32:  # a picture of 0 to 255, and no failed one
+            # Nearer to the original than its mean is: a picture, and no failed one.
+            divided, right = self.luma(_as_floats(sr) / 255), self.luma(hr)
+            if 2 * np.abs(divided - right).mean() < np.abs(right - right.mean()).mean():
                 raise InputError(
                     f"the SR image holds {float(sr.min()):g} to {float(sr.max()):g}, "
                     "expected floats in [0, 1]"
