@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 import jaxsr
 from jaxsr.imaging import read_picture, write_image
 from jaxsr.imaging.metadata import Metadata
+from jaxsr.weights import zoo
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 # Chromium as any user, with nothing that it would do of its own accord.
@@ -176,6 +177,15 @@ def test_downloads_what_the_network_makes(page, tmp_path, network, scale, dtype)
 
 def test_nothing_is_asked_for_elsewhere(page, address):
     assert page.visited() == {address.rstrip("/")}
+
+
+def test_every_published_network_can_be_chosen(address):
+    with urllib.request.urlopen(f"{address}config") as answer:
+        parts = json.load(answer)["components"]
+    (choices,) = (p["props"]["choices"] for p in parts if p["type"] == "dropdown")
+    published = {zoo.name_of(entry) for entry in zoo.read_manifest()}
+    assert {value for _, value in choices} == published | {"bicubic"}
+    assert "rcbam_lite_photo" in published
 
 
 def test_one_line_for_what_cannot_be_done(page, tmp_path):

@@ -58,3 +58,8 @@ def test_bsd200_holds_a_picture_of_set5(data_dir, capsys):
     text = capsys.readouterr().out
     assert "302003 is Set5/woman scaled by 1.39" in text
     assert text.count(" points agree)") == 1
+
+
+def test_a_source_against_itself_in_another_spelling(capsys):
+    assert main(["data", "check", "sample-eval", "--against", "Sample-Eval"]) == 0
+    assert "0 copies of images of Sample-Eval" in capsys.readouterr().out

@@ -493,6 +493,18 @@ def test_read_checkpoint_matlab_file_that_crashes_its_reader(tmp_path):
         read_checkpoint(path)
 
 
+def test_read_checkpoint_matlab_file_by_packages_of_pythonpath(tmp_path, monkeypatch):
+    scipy_io = pytest.importorskip("scipy.io")
+    scipy_io.savemat(tmp_path / "a.mat", {"w": np.zeros((3, 3))})
+    # What Python imports at its start, where it finds it.
+    note = f"open({str(tmp_path / 'seen')!r}, 'w').close()"
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "sitecustomize.py").write_text(note)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    assert read_checkpoint(tmp_path / "a.mat")["w"].shape == (3, 3)
+    assert (tmp_path / "seen").exists()
+
+
 def test_read_checkpoint_matlab_bomb(tmp_path):
     scipy_io = pytest.importorskip("scipy.io")
     path = tmp_path / "bomb.mat"
