@@ -17,6 +17,7 @@ What is published or has no parameters may also be said as network and scale.
 """
 
 import math
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -159,7 +160,7 @@ def load_weights(
         InputError: there is no such thing; it is damaged or cannot be fetched; it holds
             another network or scale than expected.
     """
-    spec = str(spec)
+    spec = os.path.expanduser(spec)
     weights = _open_named(spec, scale)
     if weights is None:
         weights = _open_path(spec, scale, step, family)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxsr.data import check_source, open_benchmark
-from jaxsr.data.benchmarks import unusual_images
+from jaxsr.data.benchmarks import split_benchmarks, unusual_images
+from jaxsr.data.photo_set import PhotoSet
 from jaxsr.errors import InputError
 from jaxsr.imaging import read_image, write_image
 
@@ -36,6 +37,24 @@ def test_open_benchmark_usual_layouts(tmp_path, layout):
     source = open_benchmark("set5", data_dir=tmp_path)
     assert source.name == "Set5"
     assert [source.image_name(i) for i in range(len(source))] == SET5
+
+
+def test_split_benchmarks():
+    assert split_benchmarks("Set5, folder:a b,") == ["Set5", "folder:a b"]
+
+
+@pytest.mark.parametrize("spec", ["folder:~/p-photo", "folder:~/p+folder:~/p-photo"])
+def test_open_benchmark_folder_whose_own_name_ends_in_photo(
+    spec, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("p", "p-photo"):
+        write_image(tmp_path / name / "a.png", np.zeros((12, 12, 3), np.uint8))
+    source = open_benchmark(spec)
+    assert not isinstance(source, PhotoSet)
+    last = source.image_files(len(source) - 1, 2)
+    assert last == [tmp_path / "p-photo/a.png"]
+    assert isinstance(open_benchmark("folder:~/p-photo-photo"), PhotoSet)
 
 
 def test_open_benchmark_prefers_whole_images(tmp_path):

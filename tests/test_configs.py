@@ -26,12 +26,13 @@ from jaxsr.training.config import (
     default_config,
     with_defaults,
 )
-from jaxsr.training.config_input import load_config, override
+from jaxsr.training.config_input import load_config, override, override_all
 from jaxsr.training.losses import get_loss
 from jaxsr.training.mesh import create_mesh, replicate, shard_batch
 from jaxsr.training.network import create_model, create_training_model
-from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.optimizer import create_optimizer
 from jaxsr.training.pipelines import open_pipeline
+from jaxsr.training.schedule import create_schedule
 from jaxsr.training.state import create_state
 from jaxsr.training.step import make_step, map_step
 from jaxsr.weights import zoo
@@ -312,6 +313,8 @@ def test_unknown_key_is_an_error_wherever_it_stands(name):
         ("config.model.depth = 1 // 0", "line 6: integer division"),
         ("import nonesuch", "line 6: No module named 'nonesuch'"),
         ("return +", r"invalid syntax \(mine.py, line 6\)"),
+        ("return", "expected get_config to return a ConfigDict, got None"),
+        ("return {'name': 'a'}", "expected get_config to return a ConfigDict, got {"),
     ],
 )
 def test_load_config_says_what_is_wrong_in_a_file_and_where(body, message, tmp_path):
@@ -365,6 +368,22 @@ def test_override_reads_a_value_as_its_key_has_it(name, text, value):
 def test_override_names_the_key_of_a_wrong_text(name, text):
     with pytest.raises(InputError, match=f"^{name}: expected .*, got '{text}'"):
         override(_valid(), name, text)
+
+
+@pytest.mark.parametrize("values", [{"name": "a"}, {"name": "a", "train": 1}])
+def test_override_of_a_section_that_is_not_there(values):
+    with pytest.raises(InputError, match="train.steps: expected a section train"):
+        override(ConfigDict(values), "train.steps", "1")
+
+
+def test_override_all_takes_a_flag_alone():
+    config = _valid()
+    words = "--config.train.profile --config.train.steps 7 --config.data.augment False"
+    override_all(config, [*words.split(), "--config.data.skip_small"])
+    assert config.train.profile is True and config.data.skip_small is True
+    assert config.train.steps == 7 and config.data.augment is False
+    with pytest.raises(InputError, match="train.steps: expected .*, got ''"):
+        override_all(config, ["--config.train.steps"])
 
 
 def test_override_says_how_to_name_layers_without_a_dot():

@@ -44,6 +44,12 @@ def test_network_without_parameters():
     assert load_weights("bicubic", scale=3).parameters == 0
 
 
+def test_home_folder(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    weights.save(tmp_path / "w.safetensors")
+    assert jaxsr.load("~/w.safetensors").scale == weights.scale
+
+
 def test_upscaler_saves_what_load_reads(weights, tmp_path):
     path = tmp_path / "w.safetensors"
     upscaler = load(weights)

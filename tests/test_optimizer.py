@@ -5,7 +5,8 @@ import optax
 import pytest
 
 from jaxsr.errors import InputError
-from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.optimizer import create_optimizer
+from jaxsr.training.schedule import create_schedule
 
 
 def test_create_schedule_halving_halves_at_each_period():
@@ -95,6 +96,26 @@ def test_create_optimizer_layer_rates_that_name_nothing():
     message = "optimizer.layer_rates: expected patterns .* 'nosuch/.*', which none"
     with pytest.raises(InputError, match=message):
         optimizer.init({"a": jnp.ones(2), "b": jnp.ones(2)})
+
+
+def test_create_optimizer_layer_rates_of_two_factors_for_one_parameter():
+    # A config sorts them: which is first there is not what somebody wrote first.
+    rates = {"tail": 0.0, "(head|tail)": 1.0}
+    message = "layer_rates: expected one factor for tail, got 'tail': 0 and '.head"
+    with pytest.raises(InputError, match=message):
+        _first_update([1.0], name="sgd", layer_rates=rates)
+    same = _first_update([1.0, 1.0], name="sgd", layer_rates={"ta.*": 0.5, "tail": 0.5})
+    np.testing.assert_allclose(same["tail"], [-0.05] * 2, rtol=1e-6)
+
+
+def test_create_schedule_tells_of_what_plays_no_part(caplog):
+    create_schedule(1.0, schedule="halving", steps=9, halve_every=3)
+    create_schedule(1.0, schedule="wsd", steps=9, decay_steps=3)
+    assert not caplog.records
+    create_schedule(1.0, schedule="halving", steps=9, decay_steps=3)
+    assert caplog.messages == [
+        "schedule.decay_steps: 3 plays no part in schedule 'halving'"
+    ]
 
 
 def test_create_optimizer_layer_rates_scale_named_parameters():

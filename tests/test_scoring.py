@@ -334,6 +334,7 @@ def test_evaluate_from_a_folders_own_lr(tmp_path):
     both = joined["benchmarks"]["mine+other"]
     assert both["lr"] == f"{tmp_path}/mine/LR, {tmp_path}/other/LR"
     assert len(both["images"]) == 3 and both["psnr"] < made["psnr"] - 1
+    assert set(both["images"]) == {"mine/a", "mine/b", "other/c"}
     with pytest.raises(InputError, match="mine.alone: .*in each part or in none, .*al"):
         evaluate(_bicubic(2), ["+".join(names)], scale=2)
     opened = evaluate(_bicubic(2), [open_benchmark(names[0])], scale=2)

@@ -130,7 +130,14 @@ def test_lr_of_a_plain_folder(tmp_path, lr):
     assert source.lr(0, 3) is None
 
 
+def test_lr_of_a_folder_whose_name_ends_in_two_letters_by_chance(tmp_path):
+    write_noise(tmp_path / "Jahr/a.png")
+    low = write_noise(tmp_path / "Jahr_LR/a.png", 6, 5)
+    np.testing.assert_array_equal(open_source(f"folder:{tmp_path}/Jahr").lr(0, 2), low)
+
+
 def test_lr_of_several_degradations(tmp_path):
+    tmp_path /= "bicubic_and_others"  # which says nothing of what is in it
     write_noise(tmp_path / "HR/a.png")
     low = write_noise(tmp_path / "LR_bicubic/X2/a.png", 6, 5)
     write_noise(tmp_path / "LR_unknown/X2/a.png", 6, 5, seed=1)
@@ -324,6 +331,11 @@ def test_open_source_part(tmp_path):
     assert last.name == "t91[1:3]" and names(last) == ["t1", "t2"]
     folder = open_source(f"folder:{tmp_path}/T91[3:]")
     np.testing.assert_array_equal(folder.hr(0), images[3])
+
+
+def test_open_source_part_of_no_number():
+    with pytest.raises(InputError, match=r"unknown source 't91\[-:\]'"):
+        open_source("t91[-:]")
 
 
 @pytest.mark.parametrize("part", ["t91[2:2]", "t91[:5]", "t91[7:]", "t91[-2:1]"])

@@ -125,6 +125,8 @@ def test_train_from_python_gives_what_it_made_and_says_what_it_does(tmp_path, ca
         np.testing.assert_array_equal, run.variables, load_run(tmp_path / "run")[2]
     )
     assert "step 2/2: loss" in capsys.readouterr().err
+    train(config, tmp_path / "run", source=_Mine())
+    assert "train.steps: 2 are done already, nothing is tr" in capsys.readouterr().err
     config.train.steps = 3
     train(config, tmp_path / "run", source=_Mine())
     assert "the images of mine are no files: that they are" in capsys.readouterr().err
@@ -145,8 +147,12 @@ def test_train_needs_a_folder_or_a_name(photos):
 def test_train_reports_table_and_picture(photos, tmp_path, capsys):
     config = _config(photos, steps=2, eval_every=2)
     config.eval.benchmarks = photos
+    write_image(tmp_path / "small/a.png", np.zeros((20, 20, 3), np.uint8))
+    config.data.train += f"+folder:{tmp_path}/small"
+    config.data.skip_small = True
     train(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert result["training_images"] == 3
     assert result["model"] == "rcbam"
     assert result["step"] == 2
     assert set(result["benchmarks"]["photos"]["images"]) == {

@@ -224,7 +224,7 @@ def _data_check(options: argparse.Namespace) -> int:
 
 
 def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
-    from jaxsr.data.benchmarks import open_set
+    from jaxsr.data.benchmarks import open_set, split_benchmarks
     from jaxsr.data.overlap import find_overlaps
 
     searched = open_set(source, data_dir=data_dir)
@@ -232,8 +232,7 @@ def _print_copies(source: str, sets: str, data_dir: str | None) -> int:
         searched
         if name.lower() == source.lower()
         else open_set(name, data_dir=data_dir)
-        for name in sets.split(",")
-        if name
+        for name in split_benchmarks(sets)
     ]
     count = 0
     for overlap in find_overlaps(searched, others, progress=True):

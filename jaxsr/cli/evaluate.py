@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
     from jaxsr import scoring
     from jaxsr.compilation_cache import keep_compiled_programs
     from jaxsr.cpu import keep_freed_memory, use_every_core
+    from jaxsr.data.benchmarks import split_benchmarks
     from jaxsr.files import check_place
     from jaxsr.inference import Upscaler
     from jaxsr.loading import load_weights
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
     )
     result = scoring.evaluate(
         upscaler,
-        [name for name in (options.benchmarks or "Set5,Set14").split(",") if name],
+        split_benchmarks(options.benchmarks or "Set5,Set14"),
         scale=upscaler.scale,
         protocol=options.protocol or "rgb",
         name=name,
@@ -152,7 +153,7 @@ def _take_settings_of_run(workdir: str, options: argparse.Namespace) -> None:
     """Sets what `options` leave open of the evaluation as the run's config says."""
     from etils import epath
 
-    config = json.loads((epath.Path(workdir) / "config.json").read_text())
+    config = json.loads((epath.Path(workdir).expanduser() / "config.json").read_text())
     for key in ("benchmarks", "protocol", "self_ensemble"):
         if getattr(options, key) is None:
             setattr(options, key, config["eval"][key])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxsr.data.catalogue import find_folder, is_source, open_source
+from jaxsr.data.catalogue import find_folder, is_source, open_source, split_sum
 from jaxsr.data.photo_set import SUFFIX, PhotoSet
 from jaxsr.data.source import FolderSource, Source
 from jaxsr.errors import InputError
@@ -103,6 +103,11 @@ def is_benchmark(name: str) -> bool:
     return name.lower().removesuffix(SUFFIX) in _BY_LOWER_CASE
 
 
+def split_benchmarks(names: str) -> list[str]:
+    """Returns the names in "Set5,Set14"."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def open_set(
     name: str, *, data_dir: str | Path | None = None, scale: int | None = None
 ) -> Source:
@@ -129,7 +134,8 @@ def open_benchmark(
             (a mean over part of a set must not pass for the set's).
     """
     whole = name.removesuffix(SUFFIX)
-    is_photo = whole != name and not Path(name.removeprefix("folder:")).is_dir()
+    last = Path(split_sum(name)[-1].removeprefix("folder:")).expanduser()
+    is_photo = whole != name and not last.is_dir()
     if is_photo:
         return PhotoSet(open_benchmark(whole, data_dir=data_dir, scale=scale))
     if name == "sample":

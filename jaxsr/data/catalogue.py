@@ -55,7 +55,7 @@ _SAMPLE_EVAL = ("chelsea.png", "coffee.png")
 _HR_FOLDER = re.compile(r"(.*[_-])?(HR|GT)", re.IGNORECASE)
 
 # "bsd200[10:]": a part of a source.
-_PART = re.compile(r"(?P<source>.+)\[(?P<start>-?\d*):(?P<stop>-?\d*)\]")
+_PART = re.compile(r"(?P<source>.+)\[(?P<start>(-?\d+)?):(?P<stop>(-?\d+)?)\]")
 
 
 def open_source(

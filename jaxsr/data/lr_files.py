@@ -26,7 +26,7 @@ from jaxsr.imaging import list_images
 from jaxsr.imaging.files import SUFFIXES, image_stem
 
 _HR_WORD = re.compile(
-    r"(?<![a-z])(HR|GT(mod\d+)?|original)(?![a-z])|HR$", re.IGNORECASE
+    r"(?<![a-z])(HR|GT(mod\d+)?|original)(?![a-z])|(?-i:HR)$", re.IGNORECASE
 )
 _SCALE_ENDING = re.compile(r"x(\d)$", re.IGNORECASE)
 
@@ -55,7 +55,8 @@ def find_lr(
             found[place] = files
     if len(found) > 1:
         # DIV2K's other degradations lie beside the bicubic that all tables are of.
-        bicubic = {p: f for p, f in found.items() if "bicubic" in str(p).lower()}
+        names = {p: str(p.relative_to(hr_folder.parent)).lower() for p in found}
+        bicubic = {p: f for p, f in found.items() if "bicubic" in names[p]}
         if len(bicubic) != 1:
             raise InputError(
                 f"{hr_folder}: several folders hold LR images of x{scale}, expected "

@@ -56,7 +56,7 @@ def make_batches(
     memory_limit_gb: float | None = None,
     threads: int | None = None,
     progress: bool = True,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> "Batches":
     """Returns the endless stream of training batches.
 
     A batch is {"lr": uint8 [b, p, p, C], "hr": uint8 [b, scale*p, scale*p, C]} with b
@@ -144,7 +144,7 @@ def make_batches(
     options.autotune.enabled = False
     options.threading.private_threadpool_size = threads
     options.threading.max_intra_op_parallelism = 1
-    return _Batches(dataset.with_options(options).as_numpy_iterator(), images.failures)
+    return Batches(dataset.with_options(options).as_numpy_iterator(), images)
 
 
 def _turn(patch: Tensor, draws: Tensor) -> Tensor:
@@ -280,12 +280,12 @@ def _memory_limit(gigabytes: float | None) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-class _Batches(Iterator[dict[str, np.ndarray]]):
-    """The batches; an error of reading comes out as itself, not as TensorFlow's."""
+class Batches(Iterator[dict[str, np.ndarray]]):
+    """Batches of so many `images`; an error of reading comes out as itself."""
 
-    def __init__(self, batches: Iterator, failures: list[Exception]):
+    def __init__(self, batches: Iterator, images: _Images):
         self._held = [batches]
-        self._failures = failures
+        self._failures, self.images = images.failures, len(images)
         # TensorFlow waits for reads under way when its iterator goes, and a read can
         # no longer enter Python once that is shutting down: without this, which runs
         # before, programs hang at their end.

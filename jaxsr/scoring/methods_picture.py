@@ -13,7 +13,7 @@ from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
 from jaxsr.scoring.picture import as_rgb, most_gained
-from jaxsr.scoring.sets import lr_image, open_sets
+from jaxsr.scoring.sets import image_titles, lr_image, open_sets
 
 _GAP, _TEXT = 6, 24
 
@@ -51,7 +51,7 @@ def methods_picture(
     ((set_name, source),) = open_sets(
         [benchmark], scale=scale, data_dir=data_dir
     ).items()
-    names = [source.image_name(i) for i in range(len(source))]
+    names = image_titles(source)
     if image not in names:
         raise InputError(
             f"{set_name}: no picture {image}, expected one of {', '.join(names)}"

@@ -23,7 +23,7 @@ from jaxsr.models.bicubic import Bicubic
 from jaxsr.models.variables import check_finite, weights_hash
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.result import Result, hardware, set_entry, versions
-from jaxsr.scoring.sets import lr_image, open_sets
+from jaxsr.scoring.sets import image_titles, lr_image, open_sets
 
 
 def evaluate(
@@ -72,12 +72,13 @@ def evaluate(
     if save_images is not None:
         _check_targets(Path(save_images), sources, scale)
     check_finite(upscaler.variables)
+    titles = {name: image_titles(source) for name, source in sources.items()}
     jobs = [(name, i) for name, source in sources.items() for i in range(len(source))]
     run = _on_any_device(upscaler, devices or _useful_devices(upscaler))
 
     def score(job: tuple[str, int]) -> dict[str, Any]:
         set_name, i = job
-        image, hr = sources[set_name].image_name(i), sources[set_name].hr(i)
+        image, hr = titles[set_name][i], sources[set_name].hr(i)
         with named(f"{set_name} {image}"):
             lr = lr_image(
                 sources[set_name], i, scale, rules, channels=upscaler.channels
@@ -129,8 +130,8 @@ def _sr_file(folder: Path, set_name: str, scale: int, image: str) -> Path:
 def _check_targets(folder: Path, sources: dict[str, Source], scale: int) -> None:
     """Finds that no SR image would replace an image that is read."""
     for set_name, source in sources.items():
-        for i in range(len(source)):
-            target = _sr_file(folder, set_name, scale, source.image_name(i))
+        for i, image in enumerate(image_titles(source)):
+            target = _sr_file(folder, set_name, scale, image)
             if is_one_of(target, source.image_files(i, scale)):
                 raise InputError(f"{target}: the SR image would overwrite the original")
 

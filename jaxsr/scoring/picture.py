@@ -12,7 +12,7 @@ from jaxsr.imaging import crop_to_multiple, imresize
 from jaxsr.inference import Upscaler
 from jaxsr.protocols import get_protocol, to_uint8
 from jaxsr.scoring.network import super_resolve
-from jaxsr.scoring.sets import lr_image, open_sets
+from jaxsr.scoring.sets import image_titles, lr_image, open_sets
 
 
 def comparison_picture(
@@ -44,8 +44,7 @@ def comparison_picture(
     ((set_name, source),) = sources.items()
     name = name or type(upscaler.model).__name__.lower()
     strips = []
-    for i in range(min(rows, len(source))):
-        image = source.image_name(i)
+    for i, image in enumerate(image_titles(source)[:rows]):
         with named(f"{set_name} {image}"):
             crops = _comparison_crops(upscaler, source, i, crop, name)
         strips.append(_labelled_row(image, crops, crop * zoom))

@@ -100,6 +100,18 @@ def _title(name: str) -> str:
     return folder_name(folder[1], HR_FOLDERS) + folder[2] if folder else name
 
 
+def image_titles(source: Source) -> list[str]:
+    """Returns what the images of a source are called in results, no two alike.
+
+    Those of joined folders begin with the folder's name, "a/0001"; with its whole path
+    where two folders of one name hold images of one name.
+    """
+    names = [source.image_name(index) for index in range(len(source))]
+    parts = [name.rpartition("/") for name in names]
+    titles = [f"{_title(part)}/{name}" if part else name for part, _, name in parts]
+    return titles if len(set(titles)) == len(titles) else names
+
+
 def folder_name(folder: str | Path, uninformative: str) -> str:
     """Returns the name of the folder, or of the first above it that says something."""
     folder = Path(folder).resolve()

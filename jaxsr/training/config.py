@@ -133,7 +133,7 @@ KEYS: dict[str, Key] = {
     "data.augment": _flag(True),  # flips and quarter turns
     "data.skip_small": _flag(False),  # images smaller than a patch are left out
     "data.memory_limit_gb": _above(0, None),  # None: half of the memory
-    # Schedule and optimiser: arguments of jaxsr.training.optimizer.create_schedule ...
+    # Schedule and optimiser: arguments of jaxsr.training.schedule.create_schedule ...
     "schedule.learning_rate": _above(0, 1e-4),
     "schedule.schedule": _one_of("halving", "constant", "cosine", "wsd"),
     "schedule.halve_every": _whole(200_000, least=1),

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxsr.errors import InputError, first_line
 from jaxsr.training.config import KEYS, Config, fits, unknown_key
 
@@ -36,7 +38,12 @@ def load_config(spec: str) -> Config:
             get_config = runpy.run_path(path).get("get_config")
             if get_config is None:
                 raise InputError("expected a function get_config, found none")
-            return get_config(*filter(None, [choice]))
+            config = get_config(*filter(None, [choice]))
+        if not isinstance(config, ConfigDict):
+            raise InputError(
+                f"expected get_config to return a ConfigDict, got {config!r}"
+            )
+        return config
     except InputError as error:
         raise InputError(f"{spec}: {error}") from error
     except Exception as error:
@@ -82,23 +89,33 @@ def override(config: Config, name: str, text: str) -> None:
         if not fits(KEYS[name], value):
             raise InputError(f"{name}: expected {KEYS[name].expected}, got {text!r}")
     section, _, last = name.rpartition(".")
+    held = config.get(section) if section else config
+    if not isinstance(held, ConfigDict):
+        raise InputError(f"{name}: expected a section {section} in the config")
     with config.ignore_type():
-        (config[section] if section else config)[last] = value
+        held[last] = value
 
 
 def override_all(config: Config, arguments: list[str]) -> None:
     """Sets what the words of a command line say, --config.KEY=VALUE each.
 
+    --config.KEY VALUE is the same, and --config.KEY alone makes a flag true.
+
     Raises:
         InputError: as `override`; a word says something else.
     """
-    rest = iter(arguments)
-    for argument in rest:
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
         flag, equals, text = argument.partition("=")
         key = flag.removeprefix("--config.")
         if key == flag:
             raise InputError(f"{argument}: no such option, see --help")
-        override(config, key, text if equals else next(rest, ""))
+        if not equals:
+            is_flag = key in KEYS and KEYS[key].kind is bool
+            alone = is_flag and (not rest or rest[0].startswith("--"))
+            text = "True" if alone else rest.pop(0) if rest else ""
+        override(config, key, text)
 
 
 def _value(text: str) -> Any:

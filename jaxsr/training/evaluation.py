@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsr import models, processes, scoring
+from jaxsr.data.benchmarks import split_benchmarks
 from jaxsr.errors import named
 from jaxsr.imaging import write_image
 from jaxsr.inference import Upscaler
@@ -21,7 +22,7 @@ from jaxsr.training.metric_log import MetricLog
 
 def benchmark_names(config: Config) -> list[str]:
     """Returns the names in `config.eval.benchmarks`."""
-    return [name for name in config.eval.benchmarks.split(",") if name]
+    return split_benchmarks(config.eval.benchmarks)
 
 
 def scored_on(config: Config) -> str | None:

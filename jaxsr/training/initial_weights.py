@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import jax
+import optax
 
 from jaxsr import models
 from jaxsr.errors import InputError, named
@@ -15,13 +16,18 @@ from jaxsr.training.state import TrainState, start_from
 _log = logging.getLogger(__name__)
 
 
-def start(source: str | None, model: Network, state: TrainState) -> TrainState:
+def start(
+    source: str | None,
+    model: Network,
+    state: TrainState,
+    optimizer: optax.GradientTransformation,
+) -> TrainState:
     """Returns the state of a new run, with the weights that it starts from, if any."""
     if not source:
         return state
     variables = load_initial_weights(source, model)
     with named(f"train.init_from: {source}"):
-        state, anew = start_from(state, variables)
+        state, anew = start_from(state, variables, optimizer)
     total = len(jax.tree.leaves(state.variables()))
     _log.info(
         "starting from %s (%d of %d variables); anew: %s",

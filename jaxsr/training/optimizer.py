@@ -1,5 +1,4 @@
-"""The optimiser and its learning-rate schedule, from the config's `optimizer`
-section."""
+"""The optimiser, from the config's `optimizer` section."""
 
 import inspect
 import re
@@ -7,84 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxsr.errors import InputError
 from jaxsr.training.own_optimizer import optimizer_at
-
-
-def create_schedule(
-    learning_rate: float,
-    *,
-    schedule: str = "halving",
-    steps: int,
-    halve_every: int = 200_000,
-    decay_factor: float = 0.5,
-    final_learning_rate: float = 0.0,
-    warmup_steps: int = 0,
-    decay_steps: int = 0,
-) -> optax.Schedule:
-    """Returns the learning rate as a function of the step.
-
-    Args:
-        learning_rate: the rate after the warm-up.
-        schedule: "constant"; "halving": times `decay_factor` after every `halve_every`
-            steps, not below `final_learning_rate`; "cosine": from `learning_rate` at
-            the end of the warm-up to `final_learning_rate` at step `steps`; "wsd"
-            (warm-up, stable, decay): constant until the last `decay_steps` of `steps`,
-            or what the warm-up leaves of them, then falling as 1 - sqrt, which is the
-            best of those that Haegele et al. (2024), https://arxiv.org/abs/2405.18392,
-            compare. How long the run is may be decided while it goes on, as long as the
-            fall has not begun.
-        steps: length of the run; "cosine" and the end of "wsd" depend on it.
-        warmup_steps: the rate rises linearly from 0 over the first so many steps.
-
-    Raises:
-        InputError: unknown schedule.
-    """
-    # A factor of 1 is for optax a growth, to which the final rate would be the bound.
-    if schedule == "constant" or (schedule == "halving" and decay_factor == 1):
-        rate = optax.constant_schedule(learning_rate)
-    elif schedule == "halving":
-        rate = optax.exponential_decay(
-            learning_rate,
-            transition_steps=halve_every,
-            decay_rate=decay_factor,
-            staircase=True,
-            end_value=final_learning_rate,
-        )
-    elif schedule == "cosine":
-        rate = optax.cosine_decay_schedule(
-            learning_rate,
-            decay_steps=max(steps - warmup_steps, 1),
-            alpha=final_learning_rate / learning_rate,
-        )
-    elif schedule == "wsd":
-        # Counted from the end of the warm-up, as all of them.
-        after_warmup = max(steps - warmup_steps, 0)
-        decay_steps = min(decay_steps, after_warmup)
-        fall = _square_root_decay(learning_rate, final_learning_rate, decay_steps)
-        begin = after_warmup - decay_steps
-        stable = optax.constant_schedule(learning_rate)
-        rate = optax.join_schedules([stable, fall], [begin])
-    else:
-        raise InputError(
-            f"schedule.schedule: unknown schedule {schedule!r}, expected one of "
-            "constant, halving, cosine, wsd"
-        )
-    if warmup_steps:
-        warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
-        rate = optax.join_schedules([warmup, rate], [warmup_steps])
-    return rate
-
-
-def _square_root_decay(start: float, end: float, steps: int) -> optax.Schedule:
-    def rate(count):
-        share = jnp.clip(count / max(steps, 1), 0.0, 1.0)
-        return end + (start - end) * (1.0 - jnp.sqrt(share))
-
-    return rate
 
 
 def create_optimizer(
@@ -121,15 +46,16 @@ def create_optimizer(
             momentum: with one of m a step is at most `clip_update / (1 - m)` at a
             constant rate; 0 is no clipping.
         layer_rates: regular expression -> factor on the learning rate of those
-            parameters whose path ("tail/kernel") it matches in full; the first wins.
+            parameters whose path ("tail/kernel") it matches in full. The order plays no
+            part, a config has none: what several match, they give one factor.
         muon_layers: regular expression; kernels larger than one pixel whose path it
             matches in full are Muon's.
         muon_scale: the size of Muon's updates beside Adam's, see `_scale_by_muon`.
 
     Raises:
         InputError: unknown optimiser, or an option that it does not have. What it
-            returns raises one when it is given the parameters: no kernel for Muon, or
-            none that `layer_rates` names.
+            returns raises one when it is given the parameters: no kernel for Muon,
+            none that `layer_rates` names, or one with two factors.
     """
     _check_used(name, {"b1": b1, "b2": b2, "eps": eps, "momentum": momentum})
     parts = []
@@ -198,14 +124,24 @@ def _clip_by_rate(schedule: optax.Schedule, limit: float):
 
 
 def _scale_layers(rates: dict[str, float]) -> optax.GradientTransformation:
+    def named(path: str) -> dict[float, str]:
+        return {
+            rate: pattern
+            for pattern, rate in rates.items()
+            if re.fullmatch(pattern, path)
+        }
+
     def factor(path: str) -> float:
-        for pattern, rate in rates.items():
-            if re.fullmatch(pattern, path):
-                return rate
-        return 1.0
+        return next(iter(named(path)), 1.0)
 
     def check(params) -> optax.EmptyState:
         paths = jax.tree.leaves(_map_with_path(lambda path, _: path, params))
+        for path in paths:
+            if len(several := named(path)) > 1:
+                said = " and ".join(f"{p!r}: {r:g}" for r, p in several.items())
+                raise InputError(
+                    f"optimizer.layer_rates: expected one factor for {path}, got {said}"
+                )
         for pattern in rates:
             if not any(re.fullmatch(pattern, path) for path in paths):
                 raise InputError(

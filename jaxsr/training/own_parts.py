@@ -1,5 +1,7 @@
 """A network, a loss and images of one's own, given to a run beside its config."""
 
+from ml_collections import ConfigDict
+
 from jaxsr import models
 from jaxsr.data import Source
 from jaxsr.errors import InputError, named
@@ -19,6 +21,8 @@ def with_own_parts(
         InputError: what is given is of another kind, or a network that could not be
             opened again.
     """
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"config: expected a ConfigDict, got {config!r}")
     config = config.copy_and_resolve_references()
     config.unlock()
     if model is not None:

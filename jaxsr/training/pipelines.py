@@ -29,10 +29,12 @@ class Pipeline(NamedTuple):
     Attributes:
         run_steps: see `jaxsr.training.loop.RunSteps`.
         on_device: whether it can do several steps in one dispatch.
+        images: how many are learned from, without those that `skip_small` leaves out.
     """
 
     run_steps: RunSteps
     on_device: bool
+    images: int
 
 
 def open_pipeline(
@@ -94,7 +96,9 @@ def open_pipeline(
             len(images),
             images.nbytes / 1e9,
         )
-        return Pipeline(lambda state, count: steps(state, images, count), True)
+        return Pipeline(
+            lambda state, count: steps(state, images, count), True, len(images)
+        )
 
     def from_tfdata() -> Pipeline:
         # TensorFlow takes seconds to load, and need not be there.
@@ -114,6 +118,7 @@ def open_pipeline(
         return Pipeline(
             lambda state, count: one_step(state, shard_batch(next(batches), mesh)),
             False,
+            batches.images,
         )
 
     if pipeline not in _PIPELINES:

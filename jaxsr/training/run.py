@@ -26,11 +26,12 @@ from jaxsr.training.losses import Loss, check_loss, get_loss, says_which
 from jaxsr.training.mesh import check_dtype, create_mesh, replicate
 from jaxsr.training.metric_log import MetricLog
 from jaxsr.training.network import create_training_model
-from jaxsr.training.optimizer import create_optimizer, create_schedule
+from jaxsr.training.optimizer import create_optimizer
 from jaxsr.training.own_parts import with_own_parts
 from jaxsr.training.pipelines import Pipeline, open_pipeline
 from jaxsr.training.profile import profiled
 from jaxsr.training.progress import messages
+from jaxsr.training.schedule import create_schedule
 from jaxsr.training.staging import local_folder
 from jaxsr.training.state import TrainState, create_state
 from jaxsr.training.step import degrade_first, make_step
@@ -104,7 +105,7 @@ def train(
         config = with_own_parts(config, model, loss, source)
         if workdir is None and not config.name:
             raise InputError("name: expected one, or a workdir, for the run's folder")
-        workdir = epath.Path(workdir or f"runs/{config.name}")
+        workdir = epath.Path(workdir or f"runs/{config.name}").expanduser()
         return _train(config, workdir, model, loss, source, command)
 
 
@@ -138,10 +139,12 @@ def _train(
         seed=config.seed,
     )
     patch_size, lr_origin = config.data.patch_size, None
+    reading = contextlib.nullcontext()
     if config.data.degradation == "photo":
         degrade = partial(photo_batch, scale=config.model.scale, seed=config.seed)
         step = degrade_first(step, degrade)
         patch_size += 2 * PHOTO_MARGIN
+        reading = named(f"photos, {PHOTO_MARGIN} LR pixels more around each patch")
         lr_origin = "made from HR in each step (data.degradation=photo)"
     # Opened at the run's scale: some sets are published once for each.
     at_hand = {"data_dir": config.data.data_dir, "scale": config.model.scale}
@@ -172,20 +175,21 @@ def _train(
         )
         state = replicate(state, mesh)
         state = checkpoints.restore(state) or start(
-            config.train.init_from, model, state
+            config.train.init_from, model, state, optimizer
         )
         first_step = int(state.step)
-        pipeline = open_pipeline(
-            step,
-            source,
-            **_batch_options(config),
-            patch_size=patch_size,
-            mesh=mesh,
-            scale=config.model.scale,
-            channels=model.channels,
-            seed=config.seed,
-            first_step=first_step,
-        )
+        with reading:
+            pipeline = open_pipeline(
+                step,
+                source,
+                **_batch_options(config),
+                patch_size=patch_size,
+                mesh=mesh,
+                scale=config.model.scale,
+                channels=model.channels,
+                seed=config.seed,
+                first_step=first_step,
+            )
         cadence = _cadence(config, pipeline)
 
         lock.take()
@@ -193,6 +197,11 @@ def _train(
         processes.ask_first(lambda: record_images(workdir, source, config.model.scale))
         if first_step:
             _log.info("%s: continuing from step %d", workdir, first_step)
+            if first_step >= config.train.steps:
+                _log.warning(
+                    "train.steps: %d are done already, nothing is trained",
+                    config.train.steps,
+                )
             if given_loss and not says_which(config.train.loss):
                 _log.warning(
                     "train.loss: %s does not say which function it is: that it is the "
@@ -234,7 +243,7 @@ def _train(
         about = {
             "config": config.name,
             "step": int(state.step),
-            "training_images": len(source),
+            "training_images": pipeline.images,
             "command": command,
         }
         numbers = {}

@@ -26,8 +26,9 @@ class TrainState:
         step: int32 scalar, optimiser steps done.
         params: the parameters, float32.
         model_state: the network's other collections, such as "batch_stats"; often
-        empty. opt_state: the optimiser's state. ema: exponential moving average of
-        `params`, or an empty dict without EMA.
+            empty.
+        opt_state: the optimiser's state.
+        ema: exponential moving average of `params`, or an empty dict without EMA.
     """
 
     step: jax.Array
@@ -78,20 +79,27 @@ def create_state(
         step=jnp.zeros((), jnp.int32),
         params=params,
         model_state=variables,
-        opt_state=optimizer.init(params),
-        # A copy: the step gives all of the state's memory back.
+        opt_state=_first_optimizer_state(optimizer, params),
         ema=jax.tree.map(jnp.copy, params) if use_ema else {},
     )
 
 
+def _first_optimizer_state(optimizer: optax.GradientTransformation, params: Any) -> Any:
+    # Copies: some optimisers keep the parameters that they start from, and the step
+    # gives all of the state's memory back, once.
+    return jax.tree.map(jnp.copy, optimizer.init(params))
+
+
 def start_from(
-    state: TrainState, variables: Mapping[str, Any]
+    state: TrainState,
+    variables: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
 ) -> tuple[TrainState, list[str]]:
     """Returns the state with all of `variables` that fit, and the names of the others.
 
     A variable fits if the state has one of the same name and shape. The others of the
     state, whose names are returned, keep the values that they have. The moving average
-    starts from the same parameters.
+    and the optimiser start from the same parameters.
 
     Raises:
         InputError: none of the parameters fits.
@@ -110,7 +118,14 @@ def start_from(
     model_state = unflatten_dict({**own, **fitting}, sep="/")
     params = model_state.pop("params")
     ema = jax.tree.map(jnp.copy, params) if state.ema else {}
+    # Of parameters as they were before they were spread over devices.
+    local = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
+    opt_state = jax.tree.map(
+        lambda new, old: jax.device_put(new, old.sharding),
+        _first_optimizer_state(optimizer, local),
+        state.opt_state,
+    )
     started = dataclasses.replace(
-        state, params=params, model_state=model_state, ema=ema
+        state, params=params, model_state=model_state, opt_state=opt_state, ema=ema
     )
     return started, sorted(own.keys() - fitting.keys())
