@@ -29,7 +29,8 @@ def main() -> None:
     check_config(config)
     logging.getLogger().setLevel(logging.ERROR)
     keep_freed_memory()  # these three before JAX starts
-    with joined(given), messages():
+    goes_on = ", and they go on from the last checkpoint"
+    with joined(given, goes_on=goes_on), messages():
         use_every_core(config.data.batch_size // (given.num_processes or 1))
         command = shlex.join(["python", "train.py", *sys.argv[1:]])
         train(config, given.workdir, command=command)

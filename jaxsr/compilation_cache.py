@@ -1,8 +1,10 @@
 """Compiled programs kept in the user's cache folder, for the next process."""
 
+import contextlib
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -12,6 +14,8 @@ from jaxsr.cpu import read_cpuinfo
 
 MAX_BYTES = 2**29
 """So much is kept; what was used longest ago goes first."""
+
+_MOST_SECONDS_OF_WRITING = 60
 
 # What takes less is compiled as fast as it is read.
 _LEAST_SECONDS = 0.3
@@ -43,6 +47,7 @@ def keep_compiled_programs() -> Path | None:
         return None
     if not os.access(folder, os.W_OK):
         return None
+    _drop_parts(folder)
     for name, value in {
         "jax_compilation_cache_dir": str(folder),
         "jax_compilation_cache_max_size": MAX_BYTES,
@@ -50,6 +55,19 @@ def keep_compiled_programs() -> Path | None:
     }.items():
         jax.config.update(name, value)
     return folder
+
+
+def _drop_parts(folder: Path) -> None:
+    """Removes programs of which JAX could write a part only: it never replaces them.
+
+    The time of their last use is written after them.
+    """
+    with contextlib.suppress(OSError):
+        for program in folder.glob("*-cache"):
+            used = program.with_name(f"{program.name.removesuffix('cache')}atime")
+            written = time.time() - program.stat().st_mtime
+            if not used.exists() and written > _MOST_SECONDS_OF_WRITING:
+                program.unlink()
 
 
 def can_read_its_own() -> bool:

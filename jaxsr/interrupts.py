@@ -53,11 +53,13 @@ def ctrl_c_ends_it() -> Iterator[None]:
 
 @contextlib.contextmanager
 def sigterm_tidies_up() -> Iterator[None]:
-    """Lets SIGTERM unwind the block, so that half-written files go, before it kills."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    ):
+    """Lets SIGTERM unwind the block, so that half-written files go, before it kills.
+
+    SIGHUP too, of a terminal that is closed.
+    """
+    numbers = [signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    numbers = [n for n in numbers if signal.getsignal(n) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread() or not numbers:
         yield
         return
 
@@ -65,15 +67,17 @@ def sigterm_tidies_up() -> Iterator[None]:
         del frame
         raise Interrupted(number)
 
-    signal.signal(signal.SIGTERM, unwind)
+    for number in numbers:
+        signal.signal(number, unwind)
     try:
         with nothing_swallowed():
             yield
     except Interrupted as interrupted:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(interrupted.number, signal.SIG_DFL)
         os.kill(os.getpid(), interrupted.number)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

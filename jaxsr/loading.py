@@ -131,8 +131,9 @@ def load_scaled(
         return upscaler if upscaler.scale == factor else Cascade([upscaler], factor)
     stages = []
     for stage in choose_stages(factor, published):
-        given = name or best_published(stage, "bicubic" if stages else degradation)
+        given = name or best_published(stage, degradation)
         stages.append(load(given, scale=stage, network=network, **settings))
+        name, degradation = zoo.name_for_clean(name), "bicubic"
     return Cascade(stages, factor)
 
 
@@ -288,7 +289,8 @@ def _called(spec: str, weights: Weights) -> str:
         return f"{spec.rstrip('/')} step {weights.origin['step']}"
     if not weights.parameters:
         return "none"
-    return spec if spec != weights.network else f"{spec}_x{weights.scale}"
+    says_scale = not spec.isidentifier() or re.search(r"_x\d+$", spec)
+    return spec if says_scale else f"{spec}_x{weights.scale}"
 
 
 def _published() -> str:

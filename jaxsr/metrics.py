@@ -5,6 +5,8 @@ What surrounds the two formulas when numbers are published is in `jaxsr.protocol
 
 import numpy as np
 
+from jaxsr.errors import InputError
+
 # Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, Sec. III-C.
 SSIM_WINDOW = 11
 _SIGMA = 1.5
@@ -85,8 +87,8 @@ def _as_pair(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         image = np.asarray(image, np.float64)
         pair.append(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
     a, b = pair
-    if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(
+    if a.ndim != 2 or a.shape != b.shape or not a.size:
+        raise InputError(
             "expected two one-channel images of one shape, [H, W] or [H, W, 1], got "
             f"{list(a.shape)} and {list(b.shape)}"
         )
@@ -100,6 +102,9 @@ def psnr(a: np.ndarray, b: np.ndarray, *, peak: float = 255.0) -> float:
         a: image [H, W] or [H, W, 1] of any type.
         b: image of the same shape and value range.
         peak: the largest value a pixel can have.
+
+    Raises:
+        InputError: no two images of one channel and one shape.
     """
     a, b = _as_pair(a, b)
     error = np.mean((a - b) ** 2)
@@ -117,13 +122,16 @@ def ssim(a: np.ndarray, b: np.ndarray, *, peak: float = 255.0) -> float:
         b: image of the same shape and value range.
         peak: the largest value a pixel can have.
 
+    Raises:
+        InputError: no two images of one channel and one shape, or smaller ones.
+
     Source:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural
         Similarity", 2004, Eqs. 13 to 17.
     """
     a, b = _as_pair(a, b)
     if min(a.shape) < SSIM_WINDOW:
-        raise ValueError(
+        raise InputError(
             f"SSIM needs at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got "
             f"{list(a.shape)}"
         )

@@ -28,10 +28,16 @@ def add_process_flags(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def joined(options: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+def joined(
+    options: argparse.Namespace, *, goes_on: str = ""
+) -> contextlib.AbstractContextManager[None]:
     """Returns the context in which the processes work together; see `connected`.
 
     Without --distributed it is one of no effect.
+
+    Args:
+        options: the parsed flags.
+        goes_on: how the advice to start all processes again ends.
 
     Raises:
         InputError: flags that say who the others are, without --distributed.
@@ -49,6 +55,7 @@ def joined(options: argparse.Namespace) -> contextlib.AbstractContextManager[Non
         process_id=options.process_id,
         initialization_timeout=options.initialization_timeout,
         heartbeat_timeout=options.heartbeat_timeout,
+        goes_on=goes_on,
     )
 
 

@@ -51,6 +51,7 @@ def connected(
     process_id: int | None = None,
     initialization_timeout: int = 300,
     heartbeat_timeout: int = 100,
+    goes_on: str = "",
 ) -> Iterator[None]:
     """Joins the other processes; all leave together at the end of the `with` block.
 
@@ -66,6 +67,7 @@ def connected(
             the program ends with one line and code 1.
         heartbeat_timeout: seconds of silence after which a process is taken for dead.
             XLA then ends the others by abort, and a line of ours says so.
+        goes_on: how the advice to start all of them again ends.
 
     What XLA and Gloo print of the others is left out until then; Python's own output is
     not touched.
@@ -77,7 +79,7 @@ def connected(
     global _witness
     # JAX knows as well, but asking it would start it.
     who = "this process" if process_id is None else f"process {process_id}"
-    _witness = Witness(who, seconds=heartbeat_timeout)
+    _witness = Witness(who, seconds=heartbeat_timeout, goes_on=goes_on)
     with _ends_unless_all_join(who, coordinator_address, initialization_timeout):
         try:
             jax.distributed.initialize(
@@ -102,17 +104,16 @@ def connected(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield
+        wait_for_all()
+        jax.distributed.shutdown()
     except Exception as error:
         lost_error = find_lost(error)
         if lost_error is not None:
             raise OSError(
                 f"{who} lost another process, whose output says why "
-                f"({first_line(lost_error)}); start all of them again, and they go on "
-                "from the last checkpoint"
+                f"({first_line(lost_error)}); start all of them again{goes_on}"
             ) from error
         raise
-    wait_for_all()
-    jax.distributed.shutdown()
     _witness.leave()
 
 

@@ -18,17 +18,18 @@ class Witness:
     Python's own `sys.stdout` and `sys.stderr` are not read; they write where they did.
     """
 
-    def __init__(self, who: str, *, seconds: int):
+    def __init__(self, who: str, *, seconds: int, goes_on: str):
         """Starts it.
 
         Args:
             who: what this process is called.
             seconds: of silence after which other processes are taken for dead.
+            goes_on: how the advice to start all of them again ends.
         """
         noise, self._into = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", witness_child.__file__]
-            + [who, str(seconds), str(noise)],
+            + [who, str(seconds), goes_on, str(noise)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is not for it

@@ -68,7 +68,7 @@ class Listener:
                     yield line if rest == text else f"{rest.strip()}\n"
 
 
-def main(who: str, seconds: str, noise: str) -> None:
+def main(who: str, seconds: str, goes_on: str, noise: str) -> None:
     listener = Listener()
 
     def listen() -> None:
@@ -91,8 +91,7 @@ def main(who: str, seconds: str, noise: str) -> None:
             "one's output says why)"
         )
     print(
-        f"error: {who} {what}; start all of them again, and they go on from the last "
-        "checkpoint",
+        f"error: {who} {what}; start all of them again{goes_on}",
         file=sys.stderr,
     )
 

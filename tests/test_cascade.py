@@ -82,6 +82,11 @@ def test_load_scaled_for_photos():
     eight = load_scaled(8, degradation="photo")(image)
     np.testing.assert_array_equal(eight, load(best_published(2))(four))
     assert best_published(2, "photo") == "rcbam_lite_photo_x2"
+    # Chosen by name too.
+    named = load_scaled(8, "rcbam_lite_photo")
+    np.testing.assert_array_equal(named(image), load("rcbam_lite_x2")(four))
+    said = named.describe()
+    assert "rcbam_lite_photo_x4" in said and "weights rcbam_lite_x2" in said
 
 
 def test_load_scaled_one_network_that_has_it():

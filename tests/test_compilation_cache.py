@@ -49,6 +49,13 @@ def test_keep_compiled_programs_serves_the_next_process(tmp_path):
     assert first[0] == second[0] == str(tmp_path / "programs")
     assert int(first[1]) == 0 < int(second[1])
     assert first[2] == second[2]
+    # As a full disk leaves it: a part of a program, the time of its use not written.
+    for program in (tmp_path / "programs").glob("*-cache"):
+        program.write_bytes(program.read_bytes()[:100])
+        os.utime(program, (0, 0))
+        program.with_name(program.name.removesuffix("cache") + "atime").unlink()
+    assert int(_run(JAXSR_CACHE_DIR=str(tmp_path))[1]) == 0
+    assert _run(JAXSR_CACHE_DIR=str(tmp_path)) == second
 
 
 def test_keep_compiled_programs_can_be_turned_off(tmp_path):

@@ -1,5 +1,7 @@
 """Upscaler takes pictures as people have them, and gives back what it got."""
 
+import copy
+import pickle
 import threading
 
 import jax
@@ -93,6 +95,20 @@ def test_pil_gives_pil_of_its_mode(bicubic, mode):
     assert (sr.mode, sr.size) == (mode, (10, 12))
     assert sr.info["icc_profile"] == b"a profile"
     np.testing.assert_array_equal(np.asarray(sr), bicubic(np.asarray(image)))
+
+
+def test_subclasses_of_arrays(bicubic):
+    gray = photo(6, 5, 1)[..., 0]
+    matrix = bicubic(gray.view(np.matrix))  # whose parts are matrices again
+    np.testing.assert_array_equal(matrix, bicubic(gray))
+    with pytest.raises(InputError, match="without a mask, got a masked array"):
+        bicubic(np.ma.masked_array(gray, mask=gray > 9))
+
+
+def test_an_upscaler_goes_to_another_process(bicubic):
+    upscaler = jaxsr.load("espcn_x2")
+    for other in (pickle.loads(pickle.dumps(upscaler)), copy.deepcopy(upscaler)):
+        np.testing.assert_array_equal(other(photo(6, 5, 3)), upscaler(photo(6, 5, 3)))
 
 
 def test_pil_palette_and_orientation(bicubic):

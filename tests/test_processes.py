@@ -338,6 +338,20 @@ def test_two_processes_share_a_folders_pictures(photos, tmp_path):
     assert all("exists already" in text for text in errors)
 
 
+def test_a_process_that_has_nothing_left_to_do_when_another_fails(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    command = ["-m", "jaxsr.cli", "upscale", str(tmp_path / "broken.png"), "-s", "2"]
+    command += ["-n", "bicubic", "-o", str(tmp_path / "sr.png")]
+    first, second = _start_two(*command, heartbeat=10)
+    assert "broken.png: " in first.communicate(timeout=200)[1]
+    errors = second.communicate(timeout=200)[1]
+    assert second.returncode not in (0, None)
+    *_, last = errors.splitlines()
+    assert last.startswith("error: process 1 lost another process"), errors
+    assert last.endswith("start all of them again with --skip-existing")
+    assert errors.count("error") == 1 and "Traceback" not in errors
+
+
 def test_processes_that_never_join_end_the_others(photos, tmp_path):
     port, timeout = _free_port(), 2
     command = [*_train(photos, tmp_path / "run"), f"--initialization_timeout={timeout}"]

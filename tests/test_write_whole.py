@@ -73,7 +73,8 @@ def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.json"]
 
 
-def test_sigterm_leaves_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_half_written(number, tmp_path):
     path = tmp_path / "a.tif"
     path.write_text("old")
     program = (
@@ -90,8 +91,8 @@ def test_sigterm_leaves_nothing_half_written(tmp_path):
     ) as writer:
         assert writer.stdout.readline() == b"begun\n"
         assert len(os.listdir(tmp_path)) == 2
-        writer.terminate()
-        assert (writer.wait(), writer.stderr.read()) == (-signal.SIGTERM, b"")
+        writer.send_signal(number)
+        assert (writer.wait(), writer.stderr.read()) == (-number, b"")
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.tif"]
 
 

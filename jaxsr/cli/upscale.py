@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             print(printable(f"passed over: {options.out} exists"), file=sys.stderr)
             return 0
     keep_freed_memory()
-    with joined(options):
+    with joined(options, goes_on=" with --skip-existing"):
         use_every_core()  # before JAX starts, and so before processes talk
         plan = None if streams else _plan(inputs, suffix, options)
         if options.cache:

@@ -5,6 +5,7 @@ moving average, a loss, another network. The weights that are meant have a commo
 (`state_dict.module.net.`) behind which the names are exactly a family's.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -92,6 +93,10 @@ def split(arrays: Arrays) -> dict[str, Arrays]:
     }
 
 
+# A word of its own, as in "params_ema.": there is a schema as well.
+_AVERAGE = re.compile(r"(^|[._])ema([._]|$)", re.IGNORECASE)
+
+
 def choose_part(family: str, arrays: Arrays) -> Arrays:
     """Returns the part of a checkpoint that is a family's, without its prefix.
 
@@ -106,7 +111,7 @@ def choose_part(family: str, arrays: Arrays) -> Arrays:
         return matconvnet.restore_axes(arrays)
     parts = {prefix: plan.arrays for prefix, plan in fitting_parts(family, arrays)}
     if len(parts) > 1:
-        averages = [prefix for prefix in parts if "ema" in prefix.lower()]
+        averages = [prefix for prefix in parts if _AVERAGE.search(prefix)]
         if len(averages) != 1:
             names = ", ".join(sorted(prefix.rstrip(".") or "all" for prefix in parts))
             raise InputError(f"expected one set of weights, got {names}")

@@ -60,8 +60,11 @@ def decode(file: BinaryIO, check_size: CheckSize) -> tuple[np.ndarray, Metadata]
     exif = info.get("exif")
     if not isinstance(exif, ReadExif):
         exif = read_exif(exif)
+    orientation = exif.orientation or 1
+    if exif.orientation is None and not avif.is_avif(head):  # which has its own box
+        orientation = xmp.orientation(info.get("xmp"))
     dpi = checked_dpi(info.get("dpi")) or exif.dpi
-    if dpi and exif.orientation >= 5:
+    if dpi and orientation >= 5:
         dpi = dpi[1], dpi[0]
     metadata = Metadata(
         icc=checked_icc(info.get("icc_profile"), pixels.shape[-1]),
@@ -70,7 +73,7 @@ def decode(file: BinaryIO, check_size: CheckSize) -> tuple[np.ndarray, Metadata]
         dpi=dpi,
         png=info.get("png", ()),
     )
-    return _turn(pixels, exif.orientation), metadata
+    return _turn(pixels, orientation), metadata
 
 
 def _decode_tiff(file: BinaryIO, check_size: CheckSize):

@@ -48,10 +48,13 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class ReadExif:
-    """What EXIF holds, taken apart: see `Metadata`; orientation is from 1 to 8."""
+    """What EXIF holds, taken apart: see `Metadata`.
+
+    Orientation is from 1 to 8, None where it says none.
+    """
 
     content: bytes | None = None
-    orientation: int = 1
+    orientation: int | None = None
     dpi: tuple[float, float] | None = None
 
 
@@ -143,12 +146,12 @@ def checked_dpi(dpi: Any) -> tuple[float, float] | None:
     return (x, y) if all(math.isfinite(v) and 0 < v < 1e6 for v in (x, y)) else None
 
 
-def _orientation(exif: Image.Exif) -> int:
+def _orientation(exif: Image.Exif) -> int | None:
     try:
-        orientation = exif.get(_ORIENTATION, 1)
+        orientation = exif.get(_ORIENTATION)
     except Exception:
-        return 1
-    return orientation if orientation in range(1, 9) else 1
+        return None
+    return orientation if orientation in (None, *range(1, 9)) else 1
 
 
 def _resolution(exif: Image.Exif) -> tuple[float, float] | None:

@@ -112,7 +112,7 @@ def imresize_jnp(
     if not jnp.issubdtype(dtype, jnp.floating):
         raise InputError(f"imresize_jnp: expected float, got {dtype}")
     factor = _check_scale(scale)
-    images = images.astype(jnp.promote_types(dtype, jnp.float32))
+    images = images.astype(jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype)
     if not all(isinstance(length, int) for length in images.shape):  # jax.export's
         if factor != int(factor):
             raise InputError(

@@ -16,8 +16,9 @@ NAME_IN_PNG = b"XML:com.adobe.xmp"
 
 # What is said of the old pixels alone. The orientation has been applied to them; sizes
 # and resolution are written where all programs look for them.
+_TIFF = "http://ns.adobe.com/tiff/1.0/"
 _OF_OLD_PIXELS = {
-    "http://ns.adobe.com/tiff/1.0/": {
+    _TIFF: {
         *("Orientation", "ImageWidth", "ImageLength", "BitsPerSample"),
         *("Compression", "PhotometricInterpretation", "SamplesPerPixel"),
         *("PlanarConfiguration", "YCbCrSubSampling", "YCbCrPositioning"),
@@ -45,19 +46,42 @@ def kept(content: Any) -> bytes | None:
     Args:
         content: what a file has, bytes or text.
     """
-    if isinstance(content, str):
-        content = content.encode()
-    if not isinstance(content, bytes) or not 0 < len(content) <= MAX_BYTES:
-        return None
     try:
-        document = minidom.parseString(content.strip(b"\0 \n\r\t"))
-        if document.doctype is not None:
-            return None  # names that stand for other texts, of any length
+        document = _parsed(content)
         for element in list(_elements(document.documentElement)):
             _drop(element)
         return document.toxml().removeprefix('<?xml version="1.0" ?>').encode()
     except Exception:  # whatever is broken in it: the picture can do without
         return None
+
+
+def orientation(content: Any) -> int:
+    """Returns the orientation that XMP says, from 1 to 8 as EXIF's; 1 if it says none.
+
+    Args:
+        content: what a file has, bytes or text.
+    """
+    try:
+        for element in _elements(_parsed(content).documentElement):
+            said = element.getAttributeNS(_TIFF, "Orientation")
+            if (element.namespaceURI, element.localName) == (_TIFF, "Orientation"):
+                said = element.firstChild.data
+            if said.strip() in set("12345678"):
+                return int(said)
+    except Exception:  # whatever is broken in it: the picture can do without
+        return 1
+    return 1
+
+
+def _parsed(content: Any) -> minidom.Document:
+    if isinstance(content, str):
+        content = content.encode()
+    if not isinstance(content, bytes) or not 0 < len(content) <= MAX_BYTES:
+        raise ValueError("no XMP, or too long")
+    document = minidom.parseString(content.strip(b"\0 \n\r\t"))
+    if document.doctype is not None:
+        raise ValueError("names that stand for other texts, of any length")
+    return document
 
 
 def _elements(element: Any) -> Iterator[Any]:

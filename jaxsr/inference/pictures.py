@@ -99,6 +99,9 @@ def open_picture(picture: Any) -> _Opened:
             "expected a picture: an array, a path, a PIL image or a list of them, got "
             f"{type(picture).__name__}"
         )
+    if isinstance(picture, np.ma.MaskedArray):
+        raise InputError("expected a picture without a mask, got a masked array")
+    picture = np.asarray(picture)  # of a subclass, such as a matrix, what it holds
     if picture.ndim != 4:
         return picture, _unchanged
     if not len(picture):

@@ -63,7 +63,8 @@ class Tiles:
                 negative `overlap`.
         """
         for name, given in (("tile", tile), ("overlap", overlap)):
-            if given is not None and not isinstance(given, int | np.integer):
+            none = name == "tile" and given is None
+            if not (none or isinstance(given, int | np.integer)):
                 raise InputError(f"{name}: expected a whole number, got {given!r}")
         if overlap < 0:
             raise InputError(f"overlap must be at least 0, got {overlap}")

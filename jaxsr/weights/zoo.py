@@ -49,6 +49,17 @@ def read_manifest(folder: Path = FOLDER) -> list[Entry]:
     return json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
 
 
+def name_for_clean(name: str | None) -> str | None:
+    """Returns the name of the same network for LR images that are only shrunk.
+
+    What a network for photos has made is such a picture. Any other name stays.
+    """
+    for entry in read_manifest():
+        if name == name_of(entry) and degradation_of(entry) != "bicubic":
+            return entry["network"]
+    return name
+
+
 def degradation_of(entry: Mapping[str, Any]) -> str:
     """Returns what made the LR images of the training, "bicubic" or "photo"."""
     return entry["training"].get("degradation", "bicubic")

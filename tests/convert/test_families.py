@@ -359,6 +359,14 @@ def test_from_torch_takes_the_average_of_two():
         from_torch(both, "yjn870/espcn")
 
 
+def test_from_torch_takes_no_name_for_an_average_that_only_has_its_letters():
+    state, *_ = golden("espcn_yjn870_x2")
+    both = {f"net.{key}": value for key, value in state.items()}
+    both |= {f"schema.net.{key}": 2 * value for key, value in state.items()}
+    with pytest.raises(InputError, match="one set of weights, got net, schema.net$"):
+        from_torch(both, "yjn870/espcn")
+
+
 def test_from_torch_not_finite():
     state, *_ = golden("espcn_yjn870_x2")
     state["last_part.0.bias"][1] = np.nan

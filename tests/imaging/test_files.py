@@ -11,7 +11,8 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from jaxsr.errors import InputError
 from jaxsr.imaging import list_images, read_image, read_image8, write_image
@@ -174,6 +175,38 @@ def test_read_image_exif_orientation(tmp_path, orientation, suffix):
     result = read_image(path)
     assert result.shape == upright.shape
     assert np.abs(result.astype(int) - upright).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("form", ['tiff:Orientation="6"', None])
+def test_read_image_orientation_that_only_xmp_says(tmp_path, suffix, form):
+    tiff = 'xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+    said = "" if form else "<tiff:Orientation>6</tiff:Orientation>"
+    xmp = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999'
+        f'/02/22-rdf-syntax-ns#"><rdf:Description {tiff} {form or ""}>{said}'
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    stored = Image.fromarray(random_image(3))
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "png":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp)
+        stored.save(path, pnginfo=info)
+    else:
+        stored.save(path, xmp=xmp.encode())
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert upright.shape[:2] == stored.size  # it was turned
+    np.testing.assert_array_equal(read_image(path), upright)
+    # What EXIF says comes first.
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    with Image.open(path) as image:
+        image.load()
+        options = {"pnginfo": info} if suffix == "png" else {"xmp": xmp.encode()}
+        image.save(path, exif=exif, **options)
+    assert read_image(path).shape[:2] == stored.size[::-1]
 
 
 def test_read_image8_drops_alpha_and_depth(tmp_path):

@@ -155,7 +155,8 @@ def test_imresize_jnp_float_equals_numpy(scale, shape):
 def test_imresize_jnp_bfloat16_rounds_once():
     image = random_image((8, 8, 3), np.float32).astype(jnp.bfloat16)
     expected = imresize(image.astype(np.float64), 2).astype(jnp.bfloat16)
-    result = imresize_jnp(jnp.asarray(image), 2)
+    with jax.numpy_dtype_promotion("strict"):
+        result = imresize_jnp(jnp.asarray(image), 2)
     assert result.dtype == jnp.bfloat16
     difference = np.abs(result.astype(np.float32) - expected.astype(np.float32))
     assert difference.max() <= 2**-8
