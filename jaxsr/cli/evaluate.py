@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     spec, expected = _which(options)
     weights = load_weights(spec, step=options.step, **expected)
     if "run" in weights.origin:
-        _take_settings_of_run(spec, options)
+        _take_settings_of_run(weights.origin["run"], options)
     name = _name_of(weights)
     upscaler = Upscaler(
         weights.create(),
@@ -153,7 +153,7 @@ def _take_settings_of_run(workdir: str, options: argparse.Namespace) -> None:
     """Sets what `options` leave open of the evaluation as the run's config says."""
     from etils import epath
 
-    config = json.loads((epath.Path(workdir).expanduser() / "config.json").read_text())
+    config = json.loads((epath.Path(workdir) / "config.json").read_text())
     for key in ("benchmarks", "protocol", "self_ensemble"):
         if getattr(options, key) is None:
             setattr(options, key, config["eval"][key])

@@ -80,8 +80,7 @@ def is_unusual(set_name: str, hr: np.ndarray) -> bool:
 
     False for sets of which no copy is known here.
     """
-    title = _BY_LOWER_CASE.get(set_name.lower().removesuffix(SUFFIX))
-    known = _DIGESTS.get(title or "")
+    known = _DIGESTS.get(_usual_name(set_name) or "")
     return known is not None and pixel_digest(hr) not in known.split()
 
 
@@ -94,13 +93,17 @@ def pixel_digest(image: np.ndarray) -> str:
 
 def usual_size(set_name: str) -> int | None:
     """Returns how many images a published set has, in any case; None of other sets."""
-    title = _BY_LOWER_CASE.get(set_name.lower().removesuffix(SUFFIX))
+    title = _usual_name(set_name)
     return _SETS[title].images if title else None
 
 
 def is_benchmark(name: str) -> bool:
     """Returns whether a published benchmark set has that name, in any case."""
-    return name.lower().removesuffix(SUFFIX) in _BY_LOWER_CASE
+    return _usual_name(name) is not None
+
+
+def _usual_name(name: str) -> str | None:
+    return _BY_LOWER_CASE.get(name.lower().removesuffix(SUFFIX))
 
 
 def split_benchmarks(names: str) -> list[str]:
